@@ -1,0 +1,3 @@
+//! The kube-ovn controller: plans and commits the OVN northbound database.
+
+fn main() {}

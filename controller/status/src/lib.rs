@@ -1,0 +1,1 @@
+//! 4. Allocations, problems and outcomes -> Kubernetes objects.

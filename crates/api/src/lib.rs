@@ -1,0 +1,1 @@
+//! The custom resources of kube-ovn-rs: structs, columns, defaults, validation; no behaviour.

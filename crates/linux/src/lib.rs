@@ -1,0 +1,1 @@
+//! The node's kernel state by domain: desired, observe, diff, apply.

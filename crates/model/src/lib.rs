@@ -1,0 +1,15 @@
+//! The vocabulary of kube-ovn-rs: names, addresses and owners.
+//!
+//! Values are parsed once, where they enter the program, and printed once, where they leave it;
+//! in between an address is never a `String`. Everything here is pure: no clock, no I/O.
+
+pub mod address;
+pub mod mac;
+pub mod name;
+pub mod owner;
+pub mod priority;
+
+pub use address::{AddressRange, Cidr, CidrPair, DualStack, IpFamily};
+pub use mac::MacAddr;
+pub use name::{NodeName, PodKey, PortKey, Provider, SubnetName, VpcName};
+pub use owner::Owner;

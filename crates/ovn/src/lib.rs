@@ -1,0 +1,1 @@
+//! Rows of OVN and Open vSwitch databases, who owns them, and how two sets of them differ.

@@ -1,0 +1,1 @@
+//! What a node should look like: links, addresses, routes, OVS rows; pure.

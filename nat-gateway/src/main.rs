@@ -1,0 +1,3 @@
+//! The agent of a VPC NAT gateway.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Connectivity probes and their metrics.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The gRPC interfaces between the programs, versioned by package.
