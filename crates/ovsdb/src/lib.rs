@@ -1,1 +1,16 @@
 //! An OVSDB (RFC 7047) client: consistent replicas, guarded transactions, leader following.
+//!
+//! Without features the crate is data only: values ([`Atom`], [`Datum`], [`Row`]), operations
+//! ([`Operation`], [`Condition`], [`Mutation`]) and schemas ([`Schema`]), with their JSON form.
+
+mod data;
+mod operation;
+mod schema;
+
+pub use data::{Atom, Datum, Real, Row};
+pub use operation::{Clause, Condition, Function, Mutation, Mutator, Operation, Until};
+pub use schema::{
+    AtomicType, BaseType, ColumnSchema, ColumnType, Max, RefType, Schema, SchemaError, TableSchema,
+};
+// the type of row identities, so that users need not agree on a version by themselves
+pub use uuid::Uuid;
