@@ -1,1 +1,62 @@
 //! What the tests and tools need on the host: which version, where it is cached, how it is made.
+//!
+//! ```text
+//! cargo xtask test --prepare_all--> apt packages, Debian trixie root, Kubernetes commands
+//! a test           --packages(), trixie_root(), kubernetes()--> what lies there, or an error
+//! ```
+//!
+//! Making is idempotent, never asks anything, shows its progress on stderr, and is safe against
+//! another run that makes the same thing at the same time. A test never makes anything: what it
+//! misses is an error that names `cargo xtask test`, and never a reason to skip.
+
+mod cache;
+mod debian;
+mod kubernetes;
+mod packages;
+mod progress;
+mod run;
+pub mod versions;
+
+use anyhow::Result;
+
+pub use debian::DebianRoot;
+pub use kubernetes::KubernetesBinaries;
+
+/// What a test says when something is missing.
+const REMEDY: &str = "run `cargo xtask test`, which makes it";
+
+/// Makes everything that is missing: seconds when all is there, about six minutes on a fresh host.
+///
+/// # Errors
+/// One sentence that says what is missing and what to do: not Linux, not root, not Debian, no Go,
+/// or the log of the command that failed.
+pub fn prepare_all() -> Result<()> {
+    packages::install()?;
+    debian::make()?;
+    kubernetes::make()?;
+    Ok(())
+}
+
+/// Checks that the host has the Debian packages of [`versions::HOST_PACKAGES`].
+///
+/// # Errors
+/// Names the missing packages and the command that installs them.
+pub fn packages() -> Result<()> {
+    packages::check()
+}
+
+/// The Debian trixie root, whose programs run on the host ([`DebianRoot::program`]).
+///
+/// # Errors
+/// When it was never made, naming the command that makes it.
+pub fn trixie_root() -> Result<DebianRoot> {
+    debian::find()
+}
+
+/// The Kubernetes commands: `KUBEBUILDER_ASSETS` when set, else the cache.
+///
+/// # Errors
+/// When a command is missing in both, naming the command that builds it.
+pub fn kubernetes() -> Result<KubernetesBinaries> {
+    kubernetes::find()
+}

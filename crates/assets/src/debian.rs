@@ -1,0 +1,120 @@
+//! A root directory of another Debian, whose programs run on the host without a chroot.
+//!
+//! They are started by the root's own loader, with the root's own libraries, so every socket,
+//! path and namespace means what it means on the host.
+
+use std::{
+    env::consts::ARCH,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Result, bail, ensure};
+
+use crate::{
+    REMEDY, cache, packages, progress,
+    run::{command, run},
+    versions::{DEBIAN_PACKAGES, DEBIAN_RECIPE, DEBIAN_SUITE},
+};
+
+/// Where programs lie in the root. The third is `ovs-vswitchd` without DPDK: `/usr/sbin` has only
+/// a link through `/etc/alternatives`, which would lead to the host's.
+const PROGRAM_DIRECTORIES: [&str; 3] = ["usr/bin", "usr/sbin", "usr/lib/openvswitch-switch"];
+
+/// A Debian root directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DebianRoot {
+    path: PathBuf,
+}
+
+// === impl DebianRoot ===
+
+impl DebianRoot {
+    /// The root directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The command line that starts `name` on the host: the loader, its options, the program.
+    ///
+    /// # Errors
+    /// When the root has no such program.
+    pub fn program(&self, name: &str) -> Result<Vec<OsString>> {
+        let program = PROGRAM_DIRECTORIES
+            .iter()
+            .map(|directory| self.path.join(directory).join(name))
+            .find(|path| path.is_file() && !leaves_the_root(path));
+        let Some(program) = program else {
+            bail!("{} has no program {name}", self.path.display());
+        };
+        Ok(vec![
+            self.loader()?.into(),
+            "--library-path".into(),
+            self.libraries().into(),
+            program.into(),
+        ])
+    }
+
+    /// A file below `usr/share`, as `ovn/ovn-nb.ovsschema`.
+    pub fn share(&self, file: &str) -> PathBuf {
+        self.path.join("usr/share").join(file)
+    }
+
+    /// The dynamic loader, named by the platform's ABI.
+    fn loader(&self) -> Result<PathBuf> {
+        let loader = match ARCH {
+            "x86_64" => "usr/lib64/ld-linux-x86-64.so.2",
+            "aarch64" => "usr/lib/ld-linux-aarch64.so.1",
+            other => bail!("the tests need an x86_64 or aarch64 host, not {other}"),
+        };
+        Ok(self.path.join(loader))
+    }
+
+    /// Debian's multiarch directory.
+    fn libraries(&self) -> PathBuf {
+        self.path.join(format!("usr/lib/{ARCH}-linux-gnu"))
+    }
+}
+
+/// An absolute link would be followed on the host.
+fn leaves_the_root(path: &Path) -> bool {
+    path.read_link().is_ok_and(|target| target.is_absolute())
+}
+
+/// The root that was made before.
+pub(crate) fn find() -> Result<DebianRoot> {
+    let path = cache::path(&entry())?;
+    ensure!(
+        path.is_dir(),
+        "the Debian {DEBIAN_SUITE} root {} is absent: {REMEDY}",
+        path.display()
+    );
+    Ok(DebianRoot { path })
+}
+
+/// Makes the root when it is absent.
+pub(crate) fn make() -> Result<DebianRoot> {
+    let path = cache::entry(&entry(), |partial| {
+        ensure!(
+            packages::is_root()?,
+            "a Debian root is made by root: run as root"
+        );
+        let title = format!("Making a Debian {DEBIAN_SUITE} root");
+        progress::step(&title, "about a minute", || bootstrap(partial))
+    })?;
+    Ok(DebianRoot { path })
+}
+
+fn bootstrap(path: &Path) -> Result<()> {
+    let mut mmdebstrap = command("mmdebstrap");
+    mmdebstrap
+        .arg("--variant=minbase")
+        .arg(format!("--include={}", DEBIAN_PACKAGES.join(",")))
+        .arg(DEBIAN_SUITE)
+        .arg(path);
+    run(&mut mmdebstrap, "apt-get install mmdebstrap").map(drop)
+}
+
+fn entry() -> String {
+    format!("debian-{DEBIAN_SUITE}-{DEBIAN_RECIPE}")
+}
