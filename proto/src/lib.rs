@@ -1,1 +1,28 @@
 //! The gRPC interfaces between the programs, versioned by package.
+//!
+//! The `.proto` files are in `proto/`; the code below `gen` is generated from them by
+//! `cargo xtask codegen` and checked in. Clients come always, servers with the feature `server`, so
+//! that the CNI plugin stays small. Nothing here opens a connection.
+
+/// Calls of the CNI plugin, forwarded to the node daemon.
+#[path = "gen/cni"]
+pub mod cni {
+    #[expect(
+        unused_qualifications,
+        clippy::allow_attributes_without_reason,
+        reason = "generated"
+    )]
+    #[cfg_attr(
+        feature = "server",
+        expect(
+            clippy::allow_attributes,
+            clippy::as_conversions,
+            clippy::clone_on_ref_ptr,
+            clippy::default_trait_access,
+            clippy::excessive_nesting,
+            clippy::too_many_lines,
+            reason = "generated"
+        )
+    )]
+    pub mod v1;
+}
