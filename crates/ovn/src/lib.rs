@@ -1,1 +1,30 @@
-//! Rows of OVN and Open vSwitch databases, who owns them, and how two sets of them differ.
+//! Rows of OVN's and Open vSwitch's databases, who owns them, and how two sets of them differ.
+//!
+//! ```text
+//! plan -> Rows (desired) --+
+//!                          +-- diff -> Vec<Change> -- operations -> one OVSDB transaction
+//! replica -> View (actual) +
+//! ```
+//!
+//! Rows name each other by meaning ([`RowKey`]); UUIDs appear only in [`View`] and
+//! [`operations`]. Nothing here talks to a server.
+
+pub mod column;
+pub mod diff;
+pub mod expr;
+#[rustfmt::skip]
+pub mod r#gen;
+pub mod key;
+pub mod managed;
+pub mod operations;
+pub mod owned;
+pub mod row;
+pub mod view;
+
+pub use column::{Column, Table};
+pub use diff::{Change, apply, diff};
+pub use r#gen::{nb, sb, vswitch};
+pub use key::RowKey;
+pub use operations::{Unresolved, operations};
+pub use row::{Link, Row, Rows};
+pub use view::View;

@@ -1,0 +1,61 @@
+//! Match expressions of logical flows (ovn-sb(5), `Logical_Flow.match`).
+//!
+//! Built from parsed values only, so that no text of a user can end an operand early.
+
+use std::net::IpAddr;
+
+use model::{Cidr, IpFamily, NodeName};
+
+/// Packets to an address of `cidr`.
+pub fn destination_in(cidr: Cidr) -> String {
+    format!("{}.dst == {cidr}", cidr.family().ovn_match())
+}
+
+/// Packets to `address`.
+pub fn destination_is(address: IpAddr) -> String {
+    format!("{}.dst == {address}", IpFamily::of(address).ovn_match())
+}
+
+/// Packets from an address of a port in the group `port_group`.
+///
+/// OVN keeps the address sets `<group>_ip4` and `<group>_ip6` for each port group.
+pub fn source_in_group(port_group: &str, family: IpFamily) -> String {
+    let word = family.ovn_match();
+    format!("{word}.src == ${port_group}_{word}")
+}
+
+/// The port group of the pods whose traffic leaves by `node`.
+///
+/// OVN's identifiers have no `-`, and names of nodes have no `_`, so replacing one by the other
+/// keeps different nodes apart.
+pub fn node_port_group(node: &NodeName) -> String {
+    format!("node.{}", node.as_str().replace('-', "_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_match_names_the_family() {
+        assert_eq!(
+            destination_in("10.0.0.0/8".parse().unwrap()),
+            "ip4.dst == 10.0.0.0/8"
+        );
+        assert_eq!(
+            destination_is("fd00::1".parse().unwrap()),
+            "ip6.dst == fd00::1"
+        );
+        assert_eq!(
+            source_in_group("node.a", IpFamily::V6),
+            "ip6.src == $node.a_ip6"
+        );
+    }
+
+    #[test]
+    fn two_nodes_never_share_a_port_group() {
+        let group = |name: &str| node_port_group(&NodeName::new(name).unwrap());
+        assert_ne!(group("a-b"), group("a.b"));
+        assert!(!group("a-b").contains('-'));
+    }
+}

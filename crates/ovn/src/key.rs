@@ -1,0 +1,117 @@
+//! What a row means, independent of its UUID.
+
+use std::fmt;
+
+use crate::column::{Column, ColumnValue, Table};
+use crate::nb;
+use crate::row::Row;
+
+/// The identity of a row: what an operator would call it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RowKey {
+    LogicalRouter(String),
+    LogicalSwitch(String),
+    PortGroup(String),
+    LogicalRouterPort(String),
+    LogicalSwitchPort(String),
+    RouterPolicy {
+        router: String,
+        priority: i64,
+        matches: String,
+    },
+    StaticRoute {
+        router: String,
+        prefix: String,
+        nexthop: String,
+    },
+}
+
+// === impl RowKey ===
+
+impl RowKey {
+    /// The table that the row is in.
+    pub const fn table(&self) -> &'static Table {
+        match self {
+            Self::LogicalRouter(_) => &nb::LOGICAL_ROUTER,
+            Self::LogicalSwitch(_) => &nb::LOGICAL_SWITCH,
+            Self::PortGroup(_) => &nb::PORT_GROUP,
+            Self::LogicalRouterPort(_) => &nb::LOGICAL_ROUTER_PORT,
+            Self::LogicalSwitchPort(_) => &nb::LOGICAL_SWITCH_PORT,
+            Self::RouterPolicy { .. } => &nb::LOGICAL_ROUTER_POLICY,
+            Self::StaticRoute { .. } => &nb::LOGICAL_ROUTER_STATIC_ROUTE,
+        }
+    }
+
+    /// The key of a row, from its columns and, where it has no name of its own, its parent.
+    ///
+    /// `None` for a row of a table that is not managed, or one whose parent is not known.
+    pub fn of(row: &Row) -> Option<Self> {
+        let name = |column: Column<String>| row.get(column);
+        match row.table().name {
+            "Logical_Router" => name(nb::logical_router::NAME).map(Self::LogicalRouter),
+            "Logical_Switch" => name(nb::logical_switch::NAME).map(Self::LogicalSwitch),
+            "Port_Group" => name(nb::port_group::NAME).map(Self::PortGroup),
+            "Logical_Router_Port" => {
+                name(nb::logical_router_port::NAME).map(Self::LogicalRouterPort)
+            }
+            "Logical_Switch_Port" => {
+                name(nb::logical_switch_port::NAME).map(Self::LogicalSwitchPort)
+            }
+            "Logical_Router_Policy" => Some(Self::RouterPolicy {
+                router: router_of(row)?,
+                priority: or_default(row, nb::logical_router_policy::PRIORITY),
+                matches: or_default(row, nb::logical_router_policy::MATCH),
+            }),
+            "Logical_Router_Static_Route" => Some(Self::StaticRoute {
+                router: router_of(row)?,
+                prefix: or_default(row, nb::logical_router_static_route::IP_PREFIX),
+                nexthop: or_default(row, nb::logical_router_static_route::NEXTHOP),
+            }),
+            _ => None,
+        }
+    }
+}
+
+fn or_default<T: ColumnValue + Default>(row: &Row, column: Column<T>) -> T {
+    row.get(column).unwrap_or_default()
+}
+
+fn router_of(row: &Row) -> Option<String> {
+    row.links().iter().find_map(|link| match &link.parent {
+        RowKey::LogicalRouter(router) => Some(router.clone()),
+        RowKey::LogicalSwitch(_)
+        | RowKey::PortGroup(_)
+        | RowKey::LogicalRouterPort(_)
+        | RowKey::LogicalSwitchPort(_)
+        | RowKey::RouterPolicy { .. }
+        | RowKey::StaticRoute { .. } => None,
+    })
+}
+
+/// `<table> <name>`.
+impl fmt::Display for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let table = self.table().name;
+        match self {
+            Self::LogicalRouter(name)
+            | Self::LogicalSwitch(name)
+            | Self::PortGroup(name)
+            | Self::LogicalRouterPort(name)
+            | Self::LogicalSwitchPort(name) => write!(f, "{table} {name}"),
+            Self::RouterPolicy {
+                router,
+                priority,
+                matches,
+            } => {
+                write!(f, "{table} {router} {priority} `{matches}`")
+            }
+            Self::StaticRoute {
+                router,
+                prefix,
+                nexthop,
+            } => {
+                write!(f, "{table} {router} {prefix} via {nexthop}")
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The laws of `diff`, and of `View` as its other side.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{Owner, SubnetName};
+use ovn::nb::{self, logical_router as lr, logical_router_policy as policy, logical_switch as ls};
+use ovn::nb::{logical_switch_port as lsp, port_group as pg};
+use ovn::{Row, RowKey, Rows, View, apply, diff, operations, owned};
+use ovsdb::{Datum, Mutator, Operation};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+fn owner(name: &str) -> Owner {
+    Owner::Subnet(SubnetName::new(name).unwrap())
+}
+
+fn switch(name: &str, note: &str) -> (RowKey, Row) {
+    let mut ids = owned::external_ids(&owner("s"));
+    ids.insert("note".to_owned(), note.to_owned());
+    let row = Row::new(&nb::LOGICAL_SWITCH)
+        .with(ls::NAME, name)
+        .with(ls::EXTERNAL_IDS, ids);
+    (RowKey::LogicalSwitch(name.to_owned()), row)
+}
+
+fn group(name: &str) -> (RowKey, Row) {
+    let row = Row::new(&nb::PORT_GROUP)
+        .with(pg::NAME, name)
+        .with(pg::EXTERNAL_IDS, owned::external_ids(&owner("s")));
+    (RowKey::PortGroup(name.to_owned()), row)
+}
+
+fn port(name: &str, address: &str, groups: &BTreeSet<String>) -> (RowKey, Row) {
+    let mut row = Row::new(&nb::LOGICAL_SWITCH_PORT)
+        .with(lsp::NAME, name)
+        .with(lsp::ADDRESSES, BTreeSet::from([address.to_owned()]))
+        .with(lsp::EXTERNAL_IDS, owned::external_ids(&owner("s")))
+        .linked(RowKey::LogicalSwitch("s0".to_owned()), ls::PORTS);
+    for group in groups {
+        row = row.linked(RowKey::PortGroup(group.clone()), pg::PORTS);
+    }
+    (RowKey::LogicalSwitchPort(name.to_owned()), row)
+}
+
+fn route_policy(priority: i64, nexthop: &str) -> (RowKey, Row) {
+    let router = "r".to_owned();
+    let row = Row::new(&nb::LOGICAL_ROUTER_POLICY)
+        .with(policy::PRIORITY, priority)
+        .with(policy::MATCH, "ip4")
+        .with(policy::ACTION, "reroute")
+        .with(policy::NEXTHOPS, BTreeSet::from([nexthop.to_owned()]))
+        .with(policy::EXTERNAL_IDS, owned::external_ids(&owner("s")))
+        .linked(RowKey::LogicalRouter(router.clone()), lr::POLICIES);
+    (
+        RowKey::RouterPolicy {
+            router,
+            priority,
+            matches: "ip4".to_owned(),
+        },
+        row,
+    )
+}
+
+/// Sets of rows whose parents always exist.
+fn any_rows() -> impl Strategy<Value = Rows> {
+    let ports = proptest::collection::btree_map(
+        "p[0-5]",
+        (
+            "10\\.0\\.0\\.[1-9]",
+            proptest::collection::btree_set("g[01]", 0..3),
+        ),
+        0..5,
+    );
+    let policies = proptest::collection::btree_map(0_i64..4, "10\\.0\\.0\\.[1-3]", 0..4);
+    (ports, policies, "[ab]").prop_map(|(ports, policies, note)| {
+        let router = Row::new(&nb::LOGICAL_ROUTER)
+            .with(lr::NAME, "r")
+            .with(lr::EXTERNAL_IDS, owned::external_ids(&owner("s")));
+        let mut rows = Rows::from([
+            switch("s0", &note),
+            group("g0"),
+            group("g1"),
+            (RowKey::LogicalRouter("r".to_owned()), router),
+        ]);
+        rows.extend(
+            ports
+                .iter()
+                .map(|(name, (address, groups))| port(name, address, groups)),
+        );
+        rows.extend(
+            policies
+                .iter()
+                .map(|(priority, nexthop)| route_policy(*priority, nexthop)),
+        );
+        rows
+    })
+}
+
+/// A database that understands the operations that `ovn` makes: insert, update, mutate, delete,
+/// and that a row without a strong reference goes.
+#[derive(Default)]
+struct Tables(BTreeMap<Uuid, (String, ovsdb::Row)>);
+
+impl Tables {
+    fn perform(&mut self, operation: &Operation) {
+        match operation {
+            Operation::Insert { table, uuid, row } => {
+                self.0.insert(uuid.unwrap(), (table.clone(), row.clone()));
+            }
+            Operation::Update { condition, row, .. } => {
+                let target = &mut self.0.get_mut(&uuid_of(condition)).unwrap().1;
+                for (column, value) in row.iter() {
+                    target.insert(column, value.clone());
+                }
+            }
+            Operation::Mutate {
+                condition,
+                mutations,
+                ..
+            } => {
+                let target = &mut self.0.get_mut(&uuid_of(condition)).unwrap().1;
+                for mutation in mutations {
+                    mutate(target, mutation);
+                }
+            }
+            Operation::Delete { condition, .. } => {
+                self.0.remove(&uuid_of(condition)).unwrap();
+            }
+            Operation::Wait { .. } => {}
+            other => panic!("{other}"),
+        }
+    }
+
+    fn collect_garbage(&mut self) {
+        let referred: BTreeSet<Uuid> = self
+            .0
+            .values()
+            .filter(|(table, _)| table != "Port_Group")
+            .flat_map(|(_, row)| ["ports", "policies"].map(|c| row.get(c).cloned()))
+            .flatten()
+            .flat_map(|datum| datum.uuids().collect::<Vec<_>>())
+            .collect();
+        let children = ["Logical_Switch_Port", "Logical_Router_Policy"];
+        self.0.retain(|uuid, (table, _)| {
+            !children.contains(&table.as_str()) || referred.contains(uuid)
+        });
+    }
+
+    fn view(&self) -> View {
+        let mut view = View::default();
+        view.update(
+            self.0
+                .iter()
+                .map(|(uuid, (table, row))| (table.as_str(), *uuid, Some(row))),
+        );
+        view
+    }
+
+    fn commit(&mut self, desired: &Rows, next: &mut u128) {
+        let view = self.view();
+        let changes = diff(desired, &view.rows_of(&owner("s")));
+        let fresh = || {
+            *next += 1;
+            Uuid::from_u128(*next)
+        };
+        for operation in operations(&changes, &view, fresh).unwrap() {
+            self.perform(&operation);
+        }
+        self.collect_garbage();
+    }
+}
+
+fn uuid_of(condition: &ovsdb::Condition) -> Uuid {
+    condition.0[0].value.as_uuid().unwrap()
+}
+
+fn mutate(row: &mut ovsdb::Row, mutation: &ovsdb::Mutation) {
+    let mut uuids: BTreeSet<Uuid> = row.datum(&mutation.column).uuids().collect();
+    for uuid in mutation.value.uuids() {
+        match mutation.mutator {
+            Mutator::Insert => uuids.insert(uuid),
+            Mutator::Delete => uuids.remove(&uuid),
+            other => panic!("{other:?}"),
+        };
+    }
+    row.insert(mutation.column.clone(), Datum::set(uuids));
+}
+
+proptest! {
+    #[test]
+    fn diff_of_equal_rows_is_empty(rows in any_rows()) {
+        prop_assert_eq!(diff(&rows, &rows), vec![]);
+    }
+
+    #[test]
+    fn applying_the_diff_gives_the_desired_rows(desired in any_rows(), actual in any_rows()) {
+        let mut rows = actual.clone();
+        apply(&mut rows, &diff(&desired, &actual));
+        prop_assert_eq!(rows, desired);
+    }
+
+    #[test]
+    fn performing_the_operations_gives_the_desired_rows(
+        first in any_rows(),
+        second in any_rows(),
+    ) {
+        let (mut tables, mut next) = (Tables::default(), 0);
+        for desired in [&first, &second] {
+            tables.commit(desired, &mut next);
+            prop_assert_eq!(&tables.view().rows_of(&owner("s")), desired);
+        }
+        tables.commit(&Rows::new(), &mut next);
+        prop_assert!(tables.0.is_empty());
+    }
+
+    #[test]
+    fn a_view_that_followed_the_changes_equals_one_made_anew(
+        first in any_rows(),
+        second in any_rows(),
+    ) {
+        let (mut tables, mut next) = (Tables::default(), 0);
+        tables.commit(&first, &mut next);
+        let mut followed = tables.view();
+        let before = tables.0.clone();
+        tables.commit(&second, &mut next);
+        let uuids: BTreeSet<Uuid> = before.keys().chain(tables.0.keys()).copied().collect();
+        let changes = uuids.iter().filter(|uuid| before.get(uuid) != tables.0.get(uuid));
+        followed.update(changes.map(|uuid| {
+            let table = &before.get(uuid).or_else(|| tables.0.get(uuid)).unwrap().0;
+            (table.as_str(), *uuid, tables.0.get(uuid).map(|(_, row)| row))
+        }));
+        prop_assert_eq!(followed.rows_of(&owner("s")), tables.view().rows_of(&owner("s")));
+    }
+}
+
+#[test]
+fn a_row_of_somebody_else_belongs_to_no_owner() {
+    let foreign = ovsdb::Row::default().with("name", "lab");
+    let mut view = View::default();
+    view.update([("Logical_Switch", Uuid::from_u128(1), Some(&foreign))]);
+    assert_eq!(view.owners().count(), 0);
+    assert!(
+        view.uuid(&RowKey::LogicalSwitch("lab".to_owned()))
+            .is_some()
+    );
+}
+
+#[test]
+fn a_missing_parent_is_named() {
+    let desired = Rows::from([port("p", "10.0.0.1", &BTreeSet::new())]);
+    let changes = diff(&desired, &Rows::new());
+    let error = operations(&changes, &View::default(), Uuid::nil).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Logical_Switch_Port p needs Logical_Switch s0, which does not exist yet"
+    );
+}
