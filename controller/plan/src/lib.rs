@@ -1,1 +1,38 @@
-//! 2. The planner: inputs -> desired rows of the OVN northbound database; pure.
+//! 2. The planner: what the OVN northbound database should be, as a pure function of intent.
+//!
+//! ```text
+//! Inputs (snapshot) --plan(owner)--> Planned { rows, problems }
+//! ```
+//!
+//! [`plan`] never awaits, never chooses and never fails: what cannot be planned becomes a
+//! [`Problem`] of its owner, and everybody else's rows are planned all the same. There is one
+//! module for each kind of owner.
+
+mod inputs;
+mod node;
+mod planned;
+mod port;
+mod subnet;
+mod vpc;
+
+pub use inputs::{
+    GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, RouterLink, Settings, Subnet, Vpc,
+};
+pub use planned::{Planned, Problem};
+
+use model::Owner;
+
+/// The rows that should exist for `owner`: none when it has vanished.
+pub fn plan(inputs: &Inputs, owner: &Owner) -> Planned {
+    match owner {
+        Owner::Vpc(name) => vpc::plan(inputs, name),
+        Owner::Subnet(name) => subnet::plan(inputs, name),
+        Owner::Node(name) => node::plan(inputs, name),
+        Owner::Port(key) => port::plan(inputs, key),
+    }
+}
+
+/// The union of all owners' plans.
+pub fn plan_all(inputs: &Inputs) -> Planned {
+    inputs.owners().map(|owner| plan(inputs, &owner)).collect()
+}

@@ -1,0 +1,137 @@
+//! What the planner may see: intent after parsing, and recorded choices.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use model::{CidrPair, DualStack, MacAddr, NodeName, Owner, PortKey, SubnetName, VpcName};
+
+/// An immutable view of everything that is planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inputs {
+    pub settings: Settings,
+    pub vpcs: BTreeMap<VpcName, Vpc>,
+    pub subnets: BTreeMap<SubnetName, Subnet>,
+    pub nodes: BTreeMap<NodeName, Node>,
+    pub ports: BTreeMap<PortKey, Port>,
+}
+
+/// What the controller was started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The VPC of nodes and, unless told otherwise, of pods.
+    pub default_vpc: VpcName,
+    /// The subnet that connects the nodes to the default VPC.
+    pub join: SubnetName,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vpc {
+    /// The name of the logical router.
+    pub router: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subnet {
+    pub vpc: VpcName,
+    pub cidrs: CidrPair,
+    pub gateways: DualStack<IpAddr>,
+    pub gateway_mode: GatewayMode,
+    pub router_link: RouterLink,
+}
+
+/// Where traffic leaves the overlay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GatewayMode {
+    /// On the node of each pod.
+    Distributed,
+    /// On chosen nodes for the whole subnet.
+    Centralized,
+}
+
+/// Whether the logical router is the subnet's gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouterLink {
+    Connected,
+    /// The gateway is a physical one.
+    Absent,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The node's own addresses (`InternalIP`).
+    pub internal: DualStack<IpAddr>,
+    /// The recorded addresses of its port on the join subnet; `None` until they are.
+    pub join: Option<JoinPort>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinPort {
+    pub addresses: DualStack<IpAddr>,
+    pub mac: MacAddr,
+}
+
+/// A port of a pod whose addresses are recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    pub subnet: SubnetName,
+    /// The pod's UID: an interface binds the port only when it carries the same one.
+    pub uid: String,
+    pub addresses: DualStack<IpAddr>,
+    pub mac: MacAddr,
+    pub node: Option<NodeName>,
+    pub security: PortSecurity,
+}
+
+/// Whether OVN drops packets that do not carry the port's own addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortSecurity {
+    Off,
+    On,
+}
+
+// === impl Inputs ===
+
+impl Inputs {
+    pub const fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            vpcs: BTreeMap::new(),
+            subnets: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            ports: BTreeMap::new(),
+        }
+    }
+
+    /// Every owner that has an input, parents before children.
+    pub fn owners(&self) -> impl Iterator<Item = Owner> {
+        let vpcs = self.vpcs.keys().cloned().map(Owner::Vpc);
+        let subnets = self.subnets.keys().cloned().map(Owner::Subnet);
+        let nodes = self.nodes.keys().cloned().map(Owner::Node);
+        let ports = self.ports.keys().cloned().map(Owner::Port);
+        vpcs.chain(subnets).chain(nodes).chain(ports)
+    }
+
+    /// The router of a subnet's VPC.
+    pub(crate) fn router_of(&self, subnet: &Subnet) -> Option<&str> {
+        self.vpcs.get(&subnet.vpc).map(|vpc| vpc.router.as_str())
+    }
+
+    /// The router of the default VPC and the join subnet: what a node's rows need.
+    pub(crate) fn join(&self) -> Option<(&str, &Subnet)> {
+        let subnet = self.subnets.get(&self.settings.join)?;
+        Some((self.router_of(subnet)?, subnet))
+    }
+
+    pub(crate) fn is_in_default_vpc(&self, subnet: &Subnet) -> bool {
+        subnet.vpc == self.settings.default_vpc
+    }
+}
+
+// === impl Node ===
+
+impl Node {
+    /// Whether the node's rows, its port group among them, are planned.
+    pub(crate) const fn is_joined(&self) -> bool {
+        self.join.is_some()
+    }
+}

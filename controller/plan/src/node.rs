@@ -1,0 +1,91 @@
+//! A node: its port on the join switch, the way to its own addresses, and the port group of the
+//! pods whose traffic leaves the overlay through it.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use model::priority::{POLICY_GATEWAY, POLICY_NODE};
+use model::{NodeName, Owner};
+use ovn::nb::{
+    self, logical_router as lr, logical_router_policy as policy, logical_switch as ls,
+    logical_switch_port as lsp, port_group as pg,
+};
+use ovn::{Row, RowKey, expr};
+
+use crate::inputs::JoinPort;
+use crate::{Inputs, Planned, port};
+
+pub(crate) fn plan(inputs: &Inputs, name: &NodeName) -> Planned {
+    let mut planned = Planned::default();
+    let Some(node) = inputs.nodes.get(name) else {
+        return planned;
+    };
+    let Some((join, (router, _))) = node.join.as_ref().zip(inputs.join()) else {
+        return planned;
+    };
+    let owner = Owner::Node(name.clone());
+    join_port(inputs, &owner, name, join, &mut planned);
+    port_group(&owner, name, &mut planned);
+    for (family, nexthop) in join.addresses.iter() {
+        if let Some(internal) = node.internal.get(family) {
+            let matches = expr::destination_is(*internal);
+            reroute(&owner, router, POLICY_NODE, matches, *nexthop, &mut planned);
+        }
+        let matches = expr::source_in_group(&expr::node_port_group(name), family);
+        reroute(
+            &owner,
+            router,
+            POLICY_GATEWAY,
+            matches,
+            *nexthop,
+            &mut planned,
+        );
+    }
+    planned
+}
+
+fn join_port(
+    inputs: &Inputs,
+    owner: &Owner,
+    name: &NodeName,
+    join: &JoinPort,
+    planned: &mut Planned,
+) {
+    let row = Row::new(&nb::LOGICAL_SWITCH_PORT)
+        .with(lsp::NAME, name.lsp())
+        .with(lsp::ADDRESSES, port::addresses(join.mac, &join.addresses))
+        .linked(
+            RowKey::LogicalSwitch(inputs.settings.join.to_string()),
+            ls::PORTS,
+        );
+    planned.row(owner, RowKey::LogicalSwitchPort(name.lsp()), row);
+}
+
+fn port_group(owner: &Owner, name: &NodeName, planned: &mut Planned) {
+    let group = expr::node_port_group(name);
+    let row = Row::new(&nb::PORT_GROUP).with(pg::NAME, group.as_str());
+    planned.row(owner, RowKey::PortGroup(group), row);
+}
+
+fn reroute(
+    owner: &Owner,
+    router: &str,
+    priority: u16,
+    matches: String,
+    nexthop: IpAddr,
+    planned: &mut Planned,
+) {
+    let priority = i64::from(priority);
+    let row = Row::new(&nb::LOGICAL_ROUTER_POLICY)
+        .with(policy::PRIORITY, priority)
+        .with(policy::MATCH, matches.as_str())
+        .with(policy::ACTION, "reroute")
+        .with(policy::NEXTHOPS, BTreeSet::from([nexthop.to_string()]))
+        .linked(RowKey::LogicalRouter(router.to_owned()), lr::POLICIES);
+    let key = RowKey::RouterPolicy {
+        router: router.to_owned(),
+        priority,
+        matches,
+    };
+    planned.row(owner, key, row);
+}

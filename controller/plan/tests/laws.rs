@@ -1,0 +1,143 @@
+//! The laws of the planner.
+
+use std::collections::BTreeSet;
+
+use controller_plan::{
+    GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, RouterLink, Settings, Subnet, Vpc,
+    plan, plan_all,
+};
+use model::{MacAddr, NodeName, Owner, PodKey, PortKey, SubnetName, VpcName};
+use ovn::{RowKey, diff};
+use proptest::prelude::*;
+
+fn vpc(name: &str) -> VpcName {
+    VpcName::new(name).unwrap()
+}
+
+fn settings() -> Settings {
+    Settings {
+        default_vpc: vpc("ovn-cluster"),
+        join: SubnetName::new("join").unwrap(),
+    }
+}
+
+prop_compose! {
+    fn any_subnet(index: u8)(
+        dual: bool,
+        centralized: bool,
+        connected in proptest::bool::weighted(0.8),
+        custom in proptest::bool::weighted(0.2),
+    ) -> Subnet {
+        let v6 = if dual { format!(",fd00:{index}::/64") } else { String::new() };
+        let gateway6 = if dual { format!(",fd00:{index}::1") } else { String::new() };
+        Subnet {
+            vpc: vpc(if custom { "tenant" } else { "ovn-cluster" }),
+            cidrs: format!("10.{index}.0.0/16{v6}").parse().unwrap(),
+            gateways: format!("10.{index}.0.1{gateway6}").parse().unwrap(),
+            gateway_mode: if centralized { GatewayMode::Centralized } else { GatewayMode::Distributed },
+            router_link: if connected { RouterLink::Connected } else { RouterLink::Absent },
+        }
+    }
+}
+
+prop_compose! {
+    fn any_node(index: u8)(joined in proptest::bool::weighted(0.8)) -> Node {
+        let join = joined.then(|| JoinPort {
+            addresses: format!("100.64.0.{index}").parse().unwrap(),
+            mac: MacAddr::from_seed(index.into()),
+        });
+        Node { internal: format!("192.0.2.{index}").parse().unwrap(), join }
+    }
+}
+
+prop_compose! {
+    fn any_port(index: u8)(subnet in 0_u8..4, node in 0_u8..4, secured: bool) -> Port {
+        Port {
+            subnet: SubnetName::new(format!("s{subnet}")).unwrap(),
+            uid: format!("uid-{index}"),
+            addresses: format!("10.{subnet}.1.{index}").parse().unwrap(),
+            mac: MacAddr::from_seed(index.into()),
+            node: Some(NodeName::new(format!("n{node}")).unwrap()),
+            security: if secured { PortSecurity::On } else { PortSecurity::Off },
+        }
+    }
+}
+
+fn port_key(index: u8) -> PortKey {
+    PortKey::primary(PodKey::new("default", format!("p{index}")).unwrap())
+}
+
+prop_compose! {
+    fn any_inputs()(
+        tenant: bool,
+        join in any_subnet(100),
+        has_join in proptest::bool::weighted(0.9),
+        subnets in (any_subnet(0), any_subnet(1), any_subnet(2)),
+        nodes in (any_node(2), any_node(3), any_node(4)),
+        ports in proptest::collection::vec((0_u8..8).prop_flat_map(|i| (Just(i), any_port(i))), 0..6),
+    ) -> Inputs {
+        let mut inputs = Inputs::new(settings());
+        inputs.vpcs.insert(vpc("ovn-cluster"), Vpc { router: "ovn-cluster".into() });
+        if tenant {
+            inputs.vpcs.insert(vpc("tenant"), Vpc { router: "tenant".into() });
+        }
+        if has_join {
+            let join = Subnet { vpc: vpc("ovn-cluster"), router_link: RouterLink::Connected, ..join };
+            inputs.subnets.insert(settings().join, join);
+        }
+        for (index, subnet) in [subnets.0, subnets.1, subnets.2].into_iter().enumerate() {
+            inputs.subnets.insert(SubnetName::new(format!("s{index}")).unwrap(), subnet);
+        }
+        for (index, node) in [nodes.0, nodes.1, nodes.2].into_iter().enumerate() {
+            inputs.nodes.insert(NodeName::new(format!("n{index}")).unwrap(), node);
+        }
+        inputs.ports.extend(ports.into_iter().map(|(index, port)| (port_key(index), port)));
+        inputs
+    }
+}
+
+proptest! {
+    #[test]
+    fn owners_have_disjoint_rows_and_their_union_is_the_whole_plan(inputs in any_inputs()) {
+        let all = plan_all(&inputs).rows;
+        let counted: usize = inputs.owners().map(|owner| plan(&inputs, &owner).rows.len()).sum();
+        prop_assert_eq!(all.len(), counted);
+    }
+
+    #[test]
+    fn every_row_says_whose_it_is_and_what_it_means(inputs in any_inputs()) {
+        for owner in inputs.owners() {
+            for (key, row) in plan(&inputs, &owner).rows {
+                let ids = row.get(ovn::Column::new("external_ids")).unwrap();
+                prop_assert_eq!(ovn::owned::owner(&ids), Some(owner.clone()));
+                prop_assert_eq!(RowKey::of(&row), Some(key));
+            }
+        }
+    }
+
+    #[test]
+    fn every_parent_is_planned(inputs in any_inputs()) {
+        let rows = plan_all(&inputs).rows;
+        for (key, row) in &rows {
+            for link in row.links() {
+                prop_assert!(rows.contains_key(&link.parent), "{} needs {}", key, link.parent);
+            }
+        }
+    }
+
+    #[test]
+    fn planning_twice_gives_no_difference(inputs in any_inputs()) {
+        let rows = plan_all(&inputs).rows;
+        prop_assert_eq!(diff(&plan_all(&inputs.clone()).rows, &rows), vec![]);
+    }
+
+    #[test]
+    fn a_vanished_input_leaves_no_row(inputs in any_inputs()) {
+        let owners: BTreeSet<Owner> = inputs.owners().collect();
+        let nothing = Inputs::new(settings());
+        for owner in owners {
+            prop_assert!(plan(&nothing, &owner).rows.is_empty());
+        }
+        prop_assert!(plan_all(&nothing).rows.is_empty());
+    }
+}

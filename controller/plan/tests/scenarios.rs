@@ -1,0 +1,194 @@
+//! Scenarios: a cluster in, rows out, each on one page under `tests/scenarios/`.
+//!
+//! A file holds the cluster as YAML, a line `---- rows ----`, and the rows it becomes.
+//! `UPDATE=1 cargo test -p controller-plan --test scenarios` rewrites the rows; review the
+//! difference like code.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use controller_plan::{
+    GatewayMode, Inputs, JoinPort, Node, Planned, Port, PortSecurity, RouterLink, Settings, Subnet,
+    Vpc, plan_all,
+};
+use model::{NodeName, PodKey, PortKey, SubnetName, VpcName};
+use serde::Deserialize;
+
+const SEPARATOR: &str = "---- rows ----\n";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cluster {
+    #[serde(default)]
+    vpcs: Vec<String>,
+    #[serde(default)]
+    subnets: BTreeMap<String, SubnetText>,
+    #[serde(default)]
+    nodes: BTreeMap<String, NodeText>,
+    #[serde(default)]
+    pods: BTreeMap<String, PodText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubnetText {
+    #[serde(default = "default_vpc")]
+    vpc: String,
+    cidr: String,
+    gateway: String,
+    #[serde(default)]
+    centralized: bool,
+    #[serde(default)]
+    underlay: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NodeText {
+    internal: String,
+    join: Option<String>,
+    mac: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PodText {
+    subnet: String,
+    address: String,
+    mac: String,
+    node: Option<String>,
+    #[serde(default)]
+    port_security: bool,
+}
+
+fn default_vpc() -> String {
+    "ovn-cluster".to_owned()
+}
+
+fn inputs(cluster: Cluster) -> Inputs {
+    let settings = Settings {
+        default_vpc: VpcName::new(default_vpc()).unwrap(),
+        join: SubnetName::new("join").unwrap(),
+    };
+    let mut inputs = Inputs::new(settings);
+    for name in cluster.vpcs {
+        inputs
+            .vpcs
+            .insert(VpcName::new(name.clone()).unwrap(), Vpc { router: name });
+    }
+    for (name, text) in cluster.subnets {
+        inputs
+            .subnets
+            .insert(SubnetName::new(name).unwrap(), subnet(&text));
+    }
+    for (name, text) in cluster.nodes {
+        inputs
+            .nodes
+            .insert(NodeName::new(name).unwrap(), node(&text));
+    }
+    for (name, text) in cluster.pods {
+        let pod: PodKey = name.parse().unwrap();
+        inputs.ports.insert(PortKey::primary(pod), port(&text));
+    }
+    inputs
+}
+
+fn subnet(text: &SubnetText) -> Subnet {
+    Subnet {
+        vpc: text.vpc.parse().unwrap(),
+        cidrs: text.cidr.parse().unwrap(),
+        gateways: text.gateway.parse().unwrap(),
+        gateway_mode: match text.centralized {
+            true => GatewayMode::Centralized,
+            false => GatewayMode::Distributed,
+        },
+        router_link: match text.underlay {
+            true => RouterLink::Absent,
+            false => RouterLink::Connected,
+        },
+    }
+}
+
+fn node(text: &NodeText) -> Node {
+    let join = text.join.as_ref().map(|addresses| JoinPort {
+        addresses: addresses.parse().unwrap(),
+        mac: text.mac.as_ref().unwrap().parse().unwrap(),
+    });
+    Node {
+        internal: text.internal.parse().unwrap(),
+        join,
+    }
+}
+
+fn port(text: &PodText) -> Port {
+    Port {
+        subnet: text.subnet.parse().unwrap(),
+        uid: "uid-1".to_owned(),
+        addresses: text.address.parse().unwrap(),
+        mac: text.mac.parse().unwrap(),
+        node: text
+            .node
+            .as_ref()
+            .map(|name| NodeName::new(name.clone()).unwrap()),
+        security: if text.port_security {
+            PortSecurity::On
+        } else {
+            PortSecurity::Off
+        },
+    }
+}
+
+/// One paragraph a row: its key, its links, its columns; owners are left to the laws.
+fn print(planned: &Planned) -> String {
+    let mut text = String::new();
+    for (key, row) in &planned.rows {
+        writeln!(text, "{key}").unwrap();
+        for link in row.links() {
+            writeln!(text, "  in {} of {}", link.column, link.parent).unwrap();
+        }
+        let shown = |name: &str| name != "external_ids" && name != "name";
+        for (column, value) in row.columns().iter().filter(|(name, _)| shown(name)) {
+            writeln!(text, "  {column} = {value}").unwrap();
+        }
+    }
+    for problem in &planned.problems {
+        writeln!(text, "! {} {problem}", problem.reason).unwrap();
+    }
+    text
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn every_scenario_becomes_its_rows() {
+    let files = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios"));
+    assert!(!files.is_empty(), "no scenario found");
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        let (cluster, expected) = text.split_once(SEPARATOR).unwrap_or((&text, ""));
+        let parsed = serde_yaml::from_str(cluster)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let rows = print(&plan_all(&inputs(parsed)));
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, format!("{cluster}{SEPARATOR}{rows}")).unwrap();
+        } else {
+            assert_eq!(rows, expected, "{}", path.display());
+        }
+    }
+}
