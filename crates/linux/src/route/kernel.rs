@@ -1,0 +1,173 @@
+//! Routes through rtnetlink.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the kernel adds attributes with every release, and we read a few of them"
+)]
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use futures::TryStreamExt;
+use ipnet::IpNet;
+use model::{Cidr, IpFamily};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::link::LinkAttribute;
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
+};
+use rtnetlink::RouteMessageBuilder;
+
+use super::{Change, PROTOCOL, Route, Routes, diff};
+use crate::error::absent_is_gone;
+use crate::{Error, LinkName, Netlink, link};
+
+/// Our routes of both families.
+///
+/// # Errors
+/// When the kernel refuses to tell.
+pub async fn observe(netlink: &Netlink) -> Result<Routes, Error> {
+    let names = link_names(netlink).await?;
+    let mut routes = Routes::new();
+    for family in IpFamily::ALL {
+        let mut request = RouteMessage::default();
+        request.header.address_family = address_family(family);
+        let messages: Vec<RouteMessage> = netlink
+            .routes()
+            .get(request)
+            .execute()
+            .try_collect()
+            .await
+            .map_err(|error| Error::netlink("list routes", error))?;
+        let ours = messages.iter().filter(|message| is_ours(message));
+        routes.extend(ours.filter_map(|message| parse(message, family, &names)));
+    }
+    Ok(routes)
+}
+
+/// Makes our routes the desired ones. Returns the number of changes.
+///
+/// # Errors
+/// When the kernel refuses a change.
+pub async fn reconcile(netlink: &Netlink, desired: &Routes) -> Result<usize, Error> {
+    let changes = diff(desired, &observe(netlink).await?);
+    for change in &changes {
+        apply(netlink, change).await?;
+    }
+    Ok(changes.len())
+}
+
+/// Makes one change.
+///
+/// # Errors
+/// [`Error::NoLink`] without the link, else when the kernel refuses, such as because no address of
+/// the link reaches the gateway.
+pub async fn apply(netlink: &Netlink, change: &Change) -> Result<(), Error> {
+    match change {
+        Change::Add(route) => add(netlink, route).await,
+        Change::Remove(route) => absent_is_gone(remove(netlink, route).await),
+    }
+}
+
+async fn add(netlink: &Netlink, route: &Route) -> Result<(), Error> {
+    let message = message(netlink, route).await?;
+    let result = netlink.routes().add(message).replace().execute().await;
+    result.map_err(|error| {
+        let action = format!("add a route to {} by {}", route.destination, route.link);
+        Error::netlink(action, error)
+    })
+}
+
+async fn remove(netlink: &Netlink, route: &Route) -> Result<(), Error> {
+    let message = message(netlink, route).await?;
+    let result = netlink.routes().del(message).execute().await;
+    result.map_err(|error| {
+        let action = format!(
+            "remove the route to {} by {}",
+            route.destination, route.link
+        );
+        Error::netlink(action, error)
+    })
+}
+
+async fn message(netlink: &Netlink, route: &Route) -> Result<RouteMessage, Error> {
+    let Some(link) = link::observe(netlink, &route.link).await? else {
+        return Err(Error::NoLink(route.link.clone()));
+    };
+    let (destination, prefix_len) = (route.destination.network(), route.destination.prefix_len());
+    let refused = |error| Error::kernel("describe a route", std::io::Error::other(error));
+    let mut message = RouteMessageBuilder::<IpAddr>::new()
+        .protocol(RouteProtocol::Other(PROTOCOL))
+        .output_interface(link.index)
+        .destination_prefix(destination, prefix_len)
+        .map_err(refused)?;
+    if let Some(gateway) = route.gateway {
+        message = message.gateway(gateway).map_err(refused)?;
+    } else {
+        message = message.scope(RouteScope::Link);
+    }
+    Ok(message.build())
+}
+
+async fn link_names(netlink: &Netlink) -> Result<BTreeMap<u32, LinkName>, Error> {
+    let links: Vec<_> = netlink
+        .links()
+        .get()
+        .execute()
+        .try_collect()
+        .await
+        .map_err(|error| Error::netlink("list links", error))?;
+    let named = links.into_iter().filter_map(|link| {
+        let name = link
+            .attributes
+            .into_iter()
+            .find_map(|attribute| match attribute {
+                LinkAttribute::IfName(name) => LinkName::new(name).ok(),
+                _ => None,
+            });
+        Some((link.header.index, name?))
+    });
+    Ok(named.collect())
+}
+
+fn is_ours(message: &RouteMessage) -> bool {
+    message.header.protocol == RouteProtocol::Other(PROTOCOL)
+        && message.header.table == RouteHeader::RT_TABLE_MAIN
+}
+
+fn parse(
+    message: &RouteMessage,
+    family: IpFamily,
+    names: &BTreeMap<u32, LinkName>,
+) -> Option<Route> {
+    let (mut destination, mut gateway, mut link) = (family.address(0), None, None);
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(address) => destination = ip_address(address),
+            RouteAttribute::Gateway(address) => gateway = ip_address(address),
+            RouteAttribute::Oif(index) => link = names.get(index),
+            _ => {}
+        }
+    }
+    let prefix_len = message.header.destination_prefix_length;
+    Some(Route {
+        destination: Cidr::new(IpNet::new(destination?, prefix_len).ok()?),
+        gateway,
+        link: link?.clone(),
+    })
+}
+
+fn ip_address(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(v4) => Some((*v4).into()),
+        RouteAddress::Inet6(v6) => Some((*v6).into()),
+        _ => None,
+    }
+}
+
+const fn address_family(family: IpFamily) -> AddressFamily {
+    match family {
+        IpFamily::V4 => AddressFamily::Inet,
+        IpFamily::V6 => AddressFamily::Inet6,
+    }
+}
