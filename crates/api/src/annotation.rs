@@ -1,0 +1,56 @@
+//! Annotations and labels, as Kube-OVN 1.7 names them.
+//!
+//! The constants of [`key`] are the last part of `<provider>.kubernetes.io/<key>`:
+//! `model::Provider::annotation` puts them together for each network of a pod. Nodes have only the
+//! primary network, `ovn`, so theirs are written out here.
+
+/// Keys that exist once for each network of a pod.
+pub mod key {
+    /// Name of the subnet. A user writes it to choose one, the controller writes the choice.
+    pub const LOGICAL_SWITCH: &str = "logical_switch";
+    /// `<v4>`, `<v6>` or `<v4>,<v6>`: the request of a user, then what was allocated.
+    pub const IP_ADDRESS: &str = "ip_address";
+    /// Six octets with colons: the request of a user, then what was allocated.
+    pub const MAC_ADDRESS: &str = "mac_address";
+    /// Addresses that a user allows the pods of a workload, separated by commas.
+    pub const IP_POOL: &str = "ip_pool";
+    /// CIDRs of the subnet, `<v4>,<v6>` when it has both.
+    pub const CIDR: &str = "cidr";
+    /// Gateways of the subnet, `<v4>,<v6>` when it has both.
+    pub const GATEWAY: &str = "gateway";
+    /// [`TRUE`](super::TRUE) when the addresses are recorded; CNI ADD waits for it.
+    pub const ALLOCATED: &str = "allocated";
+    /// [`TRUE`](super::TRUE) when the routes and NAT of the port are committed.
+    pub const ROUTED: &str = "routed";
+    /// [`GENEVE`](super::GENEVE) (also with VXLAN tunnels) or [`VLAN`](super::VLAN).
+    pub const NETWORK_TYPE: &str = "network_type";
+    /// How the pod is attached, `veth-pair` or `internal-port`.
+    pub const POD_NIC_TYPE: &str = "pod_nic_type";
+    /// Name of the logical switch port of a node.
+    pub const PORT_NAME: &str = "port_name";
+    /// The OVS `system-id` of a node.
+    pub const CHASSIS: &str = "chassis";
+}
+
+/// Name of the logical switch port of a node on the join switch.
+pub const NODE_PORT_NAME: &str = "ovn.kubernetes.io/port_name";
+
+/// The OVS `system-id` of a node, written by its daemon.
+pub const NODE_CHASSIS: &str = "ovn.kubernetes.io/chassis";
+
+/// On an `IP` object: UID of the pod or node that claims the address. An object of an earlier pod
+/// of the same name is told from our own by it.
+pub const CLAIMANT_UID: &str = "ovn.kubernetes.io/claimant-uid";
+
+/// Label of an `IP` object: name of its subnet. A second label has that name as its key and an
+/// empty value, so a subnet's addresses are counted by the presence of a label.
+pub const SUBNET_LABEL: &str = "ovn.kubernetes.io/subnet";
+
+/// The value of a flag that is set.
+pub const TRUE: &str = "true";
+
+/// [`key::NETWORK_TYPE`] of an overlay port.
+pub const GENEVE: &str = "geneve";
+
+/// [`key::NETWORK_TYPE`] of an underlay port.
+pub const VLAN: &str = "vlan";

@@ -1,0 +1,202 @@
+//! The vocabulary of validation: rules in CEL, the expression language of the API server.
+//!
+//! A rule on a field sees the field's value as `self` and is skipped when the field is absent.
+//! Every message names the field, the value and the remedy. The API server bounds what a rule may
+//! cost by the longest value that the schema allows, so fields with rules have a greatest length,
+//! and `split` is told how many parts it need make.
+
+use kube::core::{Message, Rule};
+
+/// `message` is a CEL expression.
+fn rule(cel: impl Into<String>, message: impl Into<String>) -> Rule {
+    Rule::new(cel).message(Message::Expression(message.into()))
+}
+
+/// A rule on a text or number `field`.
+fn on_value(field: &str, cel: impl Into<String>, fault: &str) -> Rule {
+    rule(cel, format!(r#""{field} '" + string(self) + "' {fault}""#))
+}
+
+/// A rule that `valid`, an expression in `e`, holds for each element of the list `field`.
+fn on_each(field: &str, valid: &str, fault: &str) -> Rule {
+    rule(
+        format!("self.all(e, {valid})"),
+        format!(r#""{field} '" + self.filter(e, !({valid})).join(' ') + "' {fault}""#),
+    )
+}
+
+/// `rule`, or the empty text.
+pub(crate) fn or_empty(mut rule: Rule) -> Rule {
+    rule.rule = format!("self == '' || ({})", rule.rule);
+    rule
+}
+
+// === one field ===
+
+pub(crate) fn address(field: &str) -> Rule {
+    let fault = "is not an IP address; write it like 10.0.0.1 or fd00::1";
+    on_value(field, "isIP(self)", fault)
+}
+
+pub(crate) fn cidr(field: &str) -> Rule {
+    let fault = "is not a CIDR; write it like 10.0.0.0/16 or fd00::/64";
+    on_value(field, "isCIDR(self)", fault)
+}
+
+pub(crate) fn cidr_or_address(field: &str) -> Rule {
+    let fault = "is neither a CIDR nor an IP address; write it like 10.0.0.0/16 or 10.0.0.1";
+    on_value(field, "isCIDR(self) || isIP(self)", fault)
+}
+
+pub(crate) fn address_pair(field: &str) -> Rule {
+    let fault = "is not an IP address or two, IPv4 first; write it like 10.0.0.1 or \
+                 10.0.0.1,fd00::1, without spaces";
+    on_value(field, pair_of("isIP"), fault)
+}
+
+pub(crate) fn cidr_pair(field: &str) -> Rule {
+    let fault = "is not a CIDR or two, IPv4 first; write it like 10.0.0.0/16 or \
+                 10.0.0.0/16,fd00::/64, without spaces";
+    on_value(field, pair_of("isCIDR"), fault)
+}
+
+/// One part that `is_valid`, or two, the first of IPv4 and the second of IPv6.
+fn pair_of(is_valid: &str) -> String {
+    let parts = "self.split(',', 3)";
+    format!(
+        "{parts}.size() <= 2 && {parts}.all(p, {is_valid}(p)) && \
+         ({parts}.size() == 1 || (!{parts}[0].contains(':') && {parts}[1].contains(':')))"
+    )
+}
+
+pub(crate) fn cidrs(field: &str) -> Rule {
+    let fault = "is not a CIDR; write each like 10.0.0.0/16 or fd00::/64";
+    on_each(field, "isCIDR(e)", fault)
+}
+
+pub(crate) fn ranges(field: &str) -> Rule {
+    let parts = "e.split('..', 3)";
+    let valid = format!(
+        "{parts}.size() <= 2 && {parts}.all(p, isIP(p)) && \
+         {parts}[0].contains(':') == {parts}[{parts}.size() - 1].contains(':')"
+    );
+    let fault = "is neither an IP address nor a range; write each like 10.0.0.1 or \
+                 10.0.0.1..10.0.0.9";
+    on_each(field, &valid, fault)
+}
+
+/// CIDRs that no subnet can have; the overlap may be either way.
+pub(crate) fn not_reserved(field: &str) -> Rule {
+    let cel = "self.split(',', 3).all(p, !isCIDR(p) || \
+               ['127.0.0.0/8', '224.0.0.0/4', '::1/128', 'ff00::/8'].all(r, \
+               !cidr(r).containsCIDR(p) && !cidr(p).containsCIDR(r)))";
+    on_value(
+        field,
+        cel,
+        "overlaps a loopback or multicast range; choose another",
+    )
+}
+
+pub(crate) fn port(field: &str) -> Rule {
+    let fault = "is not a port; give a decimal number from 1 to 65535";
+    on_value(
+        field,
+        "self.matches('^[1-9][0-9]*$') && int(self) <= 65535",
+        fault,
+    )
+}
+
+pub(crate) fn transport(field: &str) -> Rule {
+    let fault = "is not a protocol with ports; choose tcp, udp or sctp";
+    on_value(field, "self.lowerAscii() in ['tcp', 'udp', 'sctp']", fault)
+}
+
+/// What the kernel accepts as the name of a link, apart from its length.
+pub(crate) fn interface(field: &str) -> Rule {
+    let cel = r"self.matches(r'^[^/:\s]+$') && !(self in ['.', '..'])";
+    let fault = "is not the name of an interface; give one that `ip link` prints";
+    on_value(field, cel, fault)
+}
+
+pub(crate) fn free_table(field: &str) -> Rule {
+    let fault = "is a routing table of the kernel; choose another than 252 to 255";
+    on_value(field, "!(self in [252, 253, 254, 255])", fault)
+}
+
+// === several fields ===
+
+/// Fields `one` and `other`, addresses or CIDRs, are of one family.
+pub(crate) fn same_family(one: &str, other: &str) -> Rule {
+    rule(
+        format!("self.{one}.contains(':') == self.{other}.contains(':')"),
+        format!(
+            r#""{one} '" + self.{one} + "' and {other} '" + self.{other} + "' are of different families; give two of IPv4 or two of IPv6""#
+        ),
+    )
+}
+
+pub(crate) fn gateway_inside_cidr() -> Rule {
+    let cidrs = "self.cidrBlock.split(',', 3)";
+    rule(
+        format!(
+            "!has(self.gateway) || !has(self.cidrBlock) || !{cidrs}.all(c, isCIDR(c)) || \
+             self.gateway.split(',', 3).all(g, !isIP(g) || {cidrs}.exists(c, cidr(c).containsIP(g)))"
+        ),
+        r#""gateway '" + self.gateway + "' is outside cidrBlock '" + self.cidrBlock + "'; choose an address in it, or leave gateway empty""#,
+    )
+    .field_path(".gateway")
+}
+
+const NO_EGRESS_GATEWAY: &str =
+    "!has(self.externalEgressGateway) || self.externalEgressGateway == ''";
+
+fn on_egress_gateway(cel: &str, fault: &str) -> Rule {
+    rule(
+        format!("{NO_EGRESS_GATEWAY} || {cel}"),
+        format!(r#""externalEgressGateway '" + self.externalEgressGateway + "' {fault}""#),
+    )
+    .field_path(".externalEgressGateway")
+}
+
+pub(crate) fn egress_gateway_without_nat() -> Rule {
+    let fault = "contradicts natOutgoing; set natOutgoing to false, or remove the gateway";
+    on_egress_gateway("!has(self.natOutgoing) || !self.natOutgoing", fault)
+}
+
+pub(crate) fn egress_gateway_with_table() -> Rule {
+    let fault = "has no routing table; set policyRoutingPriority and policyRoutingTableID";
+    on_egress_gateway(
+        "(has(self.policyRoutingPriority) && has(self.policyRoutingTableID))",
+        fault,
+    )
+}
+
+pub(crate) fn egress_gateway_family() -> Rule {
+    on_egress_gateway(
+        "!has(self.cidrBlock) || self.cidrBlock.contains(',') || \
+         (!self.externalEgressGateway.contains(',') && \
+         self.externalEgressGateway.contains(':') == self.cidrBlock.contains(':'))",
+        "is of another family than cidrBlock; give an address of the same",
+    )
+}
+
+// === the whole object ===
+
+/// `spec.<field>` has a value.
+pub(crate) fn set(field: &str, remedy: &str) -> Rule {
+    Rule::new(format!(
+        "has(self.spec) && has(self.spec.{field}) && self.spec.{field} != ''"
+    ))
+    .message(Message::Message(format!("{field} is empty; {remedy}")))
+    .field_path(format!(".spec.{field}"))
+}
+
+/// The object's name has at most `greatest` characters.
+pub(crate) fn name_within(greatest: usize, reason: &str) -> Rule {
+    rule(
+        format!("self.metadata.name.size() <= {greatest}"),
+        format!(
+            r#""metadata.name '" + self.metadata.name + "' is longer than {greatest} characters; choose a shorter one, since {reason}""#
+        ),
+    )
+}
