@@ -1,1 +1,34 @@
-//! 1. Kubernetes watch -> typed tables -> the planner's inputs and dirty owners.
+//! 1. The index: Kubernetes watch events become typed tables, the planner's inputs, and the owners
+//! that must be planned again.
+//!
+//! ```text
+//! watch --apply/delete/reset--> parse --> Table --derive--> Inputs, dirty owners, claims
+//!                                 \--> Problem (the object is passed over, its neighbours are not)
+//! ```
+//!
+//! There is one module for each Kubernetes kind. Past this point no address is a `String`. The
+//! index never reads the northbound database.
+
+mod claimant;
+mod deps;
+mod index;
+mod kind;
+mod node;
+mod pod;
+mod record;
+mod shared;
+mod subnet;
+mod table;
+mod text;
+mod vpc;
+
+pub use claimant::Claimant;
+pub use controller_plan::{Inputs, Problem, Settings};
+pub use index::{Defaults, Index};
+pub use kind::{Kind, Watched};
+pub use node::Node;
+pub use pod::{Allocation, NetworkMode, Phase, Pod, Wish};
+pub use record::Record;
+pub use shared::Shared;
+pub use subnet::{Provision, Subnet};
+pub use text::Rejected;

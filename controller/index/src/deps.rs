@@ -1,0 +1,84 @@
+//! The dependency table: which owners an edit makes dirty.
+//!
+//! | edited | planned again | because |
+//! | --- | --- | --- |
+//! | VPC | itself, its subnets and their ports; everything when it is the default one or `join` is in it | its router's name is in their rows |
+//! | subnet | itself, its VPC, its ports; all nodes and ports when it is `join` | gateways are in the VPC's route, the gateway mode in the ports' groups |
+//! | node | itself and the ports on it | a port is in the group of its node |
+//! | port | itself | |
+//!
+//! Where the table does not know better, it dirties more: a clean owner costs one comparison.
+
+use std::collections::BTreeSet;
+
+use model::{NodeName, Owner, PortKey, SubnetName, VpcName};
+
+use crate::claimant::Claimant;
+use crate::index::Index;
+
+impl Index {
+    pub(crate) fn dirty_vpc(&mut self, name: &VpcName) {
+        self.dirty.insert(Owner::Vpc(name.clone()));
+        if *name == self.defaults.settings.default_vpc || self.holds_join(name) {
+            self.dirty.extend(self.inputs.owners());
+            return;
+        }
+        let subnets = self
+            .inputs
+            .subnets
+            .iter()
+            .filter(|(_, subnet)| subnet.vpc == *name);
+        let subnets: BTreeSet<SubnetName> = subnets.map(|(name, _)| name.clone()).collect();
+        self.dirty_ports_of(&subnets);
+        self.dirty.extend(subnets.into_iter().map(Owner::Subnet));
+    }
+
+    pub(crate) fn dirty_subnet(&mut self, name: &SubnetName, vpcs: BTreeSet<VpcName>) {
+        self.dirty.insert(Owner::Subnet(name.clone()));
+        self.dirty.extend(vpcs.into_iter().map(Owner::Vpc));
+        if *name == self.defaults.settings.join {
+            self.dirty.extend(self.inputs.owners());
+        }
+        self.dirty_ports_of(&BTreeSet::from([name.clone()]));
+    }
+
+    pub(crate) fn dirty_node(&mut self, name: &NodeName) {
+        self.dirty.insert(Owner::Node(name.clone()));
+        let on_node = self
+            .inputs
+            .ports
+            .iter()
+            .filter(|(_, port)| port.node.as_ref() == Some(name));
+        self.dirty
+            .extend(on_node.map(|(key, _)| Owner::Port(key.clone())));
+    }
+
+    pub(crate) fn dirty_port(&mut self, key: PortKey) {
+        self.dirty.insert(Owner::Port(key));
+    }
+
+    /// A subnet came or changed: whoever waits for addresses may get them now.
+    pub(crate) fn reconsider_waiting(&mut self) {
+        let pods = self.pods.iter().filter(|(_, pod)| pod.allocation.is_none());
+        self.claims
+            .extend(pods.map(|(key, _)| Claimant::Pod(key.clone())));
+        let nodes = self.nodes.iter().filter(|(_, node)| node.join.is_none());
+        self.claims
+            .extend(nodes.map(|(name, _)| Claimant::Node(name.clone())));
+    }
+
+    fn holds_join(&self, name: &VpcName) -> bool {
+        let join = self.inputs.subnets.get(&self.defaults.settings.join);
+        join.is_some_and(|join| join.vpc == *name)
+    }
+
+    fn dirty_ports_of(&mut self, subnets: &BTreeSet<SubnetName>) {
+        let ports = self
+            .inputs
+            .ports
+            .iter()
+            .filter(|(_, port)| subnets.contains(&port.subnet));
+        self.dirty
+            .extend(ports.map(|(key, _)| Owner::Port(key.clone())));
+    }
+}

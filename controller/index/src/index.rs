@@ -1,0 +1,190 @@
+//! The typed store of intent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use controller_plan::{Inputs, Settings, Vpc};
+use model::{NodeName, Owner, PodKey, SubnetName, VpcName};
+
+use crate::claimant::Claimant;
+use crate::kind::{Kind, TableEdit, Watched};
+use crate::node::Node;
+use crate::pod::Pod;
+use crate::record::Record;
+use crate::subnet::Subnet;
+use crate::table::Table;
+use crate::text::Rejected;
+
+/// What the controller was started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defaults {
+    pub settings: Settings,
+    /// The subnet of namespaces that no subnet names.
+    pub subnet: SubnetName,
+}
+
+/// All intent, and what it means for the planner and the recorder.
+#[derive(Debug)]
+pub struct Index {
+    pub(crate) defaults: Defaults,
+    pub(crate) inputs: Inputs,
+    pub(crate) vpcs: Table<VpcName, Vpc>,
+    pub(crate) subnets: Table<SubnetName, Subnet>,
+    pub(crate) records: Table<String, Record>,
+    pub(crate) nodes: Table<NodeName, Node>,
+    pub(crate) pods: Table<PodKey, Pod>,
+    pub(crate) dirty: BTreeSet<Owner>,
+    pub(crate) claims: BTreeSet<Claimant>,
+    pub(crate) changed_subnets: BTreeSet<SubnetName>,
+    pub(crate) changed_records: BTreeSet<String>,
+    synced: BTreeSet<Kind>,
+    rejected: BTreeMap<(Kind, String), Rejected>,
+}
+
+// === impl Index ===
+
+impl Index {
+    pub fn new(defaults: Defaults) -> Self {
+        Self {
+            inputs: Inputs::new(defaults.settings.clone()),
+            defaults,
+            vpcs: Table::default(),
+            subnets: Table::default(),
+            records: Table::default(),
+            nodes: Table::default(),
+            pods: Table::default(),
+            dirty: BTreeSet::new(),
+            claims: BTreeSet::new(),
+            changed_subnets: BTreeSet::new(),
+            changed_records: BTreeSet::new(),
+            synced: BTreeSet::new(),
+            rejected: BTreeMap::new(),
+        }
+    }
+
+    /// An object was created or changed.
+    pub fn apply<K: Watched>(&mut self, object: &K) {
+        let Some(key) = object.key() else { return };
+        let name = (K::KIND, object_name(object));
+        let row = match object.parse() {
+            Ok(row) => {
+                self.rejected.remove(&name);
+                Some(row)
+            }
+            Err(rejected) => {
+                self.rejected.insert(name, rejected);
+                None
+            }
+        };
+        self.write::<K>(key, row);
+    }
+
+    /// An object was deleted.
+    pub fn delete<K: Watched>(&mut self, object: &K) {
+        self.rejected.remove(&(K::KIND, object_name(object)));
+        if let Some(key) = object.key() {
+            self.write::<K>(key, None);
+        }
+    }
+
+    /// These are all the objects of the kind.
+    pub fn reset<K: Watched>(&mut self, objects: &[K]) {
+        let present: BTreeSet<K::Key> = objects.iter().filter_map(Watched::key).collect();
+        let vanished: Vec<K::Key> = K::table(self)
+            .keys()
+            .filter(|key| !present.contains(key))
+            .cloned()
+            .collect();
+        self.rejected.retain(|(kind, _), _| *kind != K::KIND);
+        for key in vanished {
+            self.write::<K>(key, None);
+        }
+        for object in objects {
+            self.apply(object);
+        }
+        self.synced.insert(K::KIND);
+    }
+
+    fn write<K: Watched>(&mut self, key: K::Key, row: Option<K::Row>) {
+        if let Some(edit) = K::table(self).write(key, row) {
+            K::derive(self, TableEdit(edit));
+        }
+    }
+
+    /// Whether every kind has been listed once. Before, nothing may be chosen or pruned.
+    pub fn is_synced(&self) -> bool {
+        Kind::ALL.iter().all(|kind| self.synced.contains(kind))
+    }
+
+    pub const fn defaults(&self) -> &Defaults {
+        &self.defaults
+    }
+
+    pub const fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+
+    pub const fn subnets(&self) -> &Table<SubnetName, Subnet> {
+        &self.subnets
+    }
+
+    pub const fn records(&self) -> &Table<String, Record> {
+        &self.records
+    }
+
+    pub const fn nodes(&self) -> &Table<NodeName, Node> {
+        &self.nodes
+    }
+
+    pub const fn pods(&self) -> &Table<PodKey, Pod> {
+        &self.pods
+    }
+
+    /// Objects that cannot be used, by kind and `<namespace>/<name>` or name.
+    pub const fn rejected(&self) -> &BTreeMap<(Kind, String), Rejected> {
+        &self.rejected
+    }
+
+    /// The subnet that a pod belongs to: the one its annotation names, else the one that names its
+    /// namespace, else the default one.
+    pub fn subnet_of(&self, key: &PodKey, pod: &Pod) -> SubnetName {
+        let bound = || {
+            let binds = |subnet: &Subnet| subnet.namespaces.contains(&key.namespace);
+            self.subnets
+                .iter()
+                .find(|(_, subnet)| binds(subnet))
+                .map(|(name, _)| name.clone())
+        };
+        let wished = pod.wish.subnet.clone();
+        wished
+            .or_else(bound)
+            .unwrap_or_else(|| self.defaults.subnet.clone())
+    }
+
+    /// The owners to plan again; they are clean from now on.
+    pub fn take_dirty(&mut self) -> BTreeSet<Owner> {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// The claimants to look at again.
+    pub fn take_claims(&mut self) -> BTreeSet<Claimant> {
+        std::mem::take(&mut self.claims)
+    }
+
+    /// The subnets that changed since the last call.
+    pub fn take_changed_subnets(&mut self) -> BTreeSet<SubnetName> {
+        std::mem::take(&mut self.changed_subnets)
+    }
+
+    /// The names of the records that changed since the last call.
+    pub fn take_changed_records(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.changed_records)
+    }
+}
+
+fn object_name<K: Watched>(object: &K) -> String {
+    let meta = object.meta();
+    let name = meta.name.as_deref().unwrap_or_default();
+    meta.namespace
+        .as_ref()
+        .map_or_else(|| name.to_owned(), |ns| format!("{ns}/{name}"))
+}

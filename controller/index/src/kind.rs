@@ -1,0 +1,57 @@
+//! What the index needs to know of a Kubernetes kind.
+
+use crate::index::Index;
+use crate::table::{Edit, Table};
+use crate::text::Rejected;
+
+/// The kinds that the index watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    Vpc,
+    Subnet,
+    Ip,
+    Node,
+    Pod,
+}
+
+/// A Kubernetes kind that has a table.
+pub trait Watched: kube::Resource + Sized {
+    const KIND: Kind;
+    type Key: Ord + Clone;
+    type Row: PartialEq + Clone;
+
+    /// The key of an object; `None` when its name cannot be one.
+    fn key(&self) -> Option<Self::Key>;
+
+    /// # Errors
+    /// When the object cannot be used; the index then behaves as if it were not there.
+    fn parse(&self) -> Result<Self::Row, Rejected>;
+
+    #[doc(hidden)]
+    fn table(index: &mut Index) -> &mut Table<Self::Key, Self::Row>;
+
+    /// Carries an edit of the table into the inputs, the dirty owners and the claims.
+    #[doc(hidden)]
+    fn derive(index: &mut Index, edit: TableEdit<Self>);
+}
+
+/// An edit of the table of `K`.
+#[derive(Debug)]
+pub struct TableEdit<K: Watched>(pub(crate) Edit<K::Key, K::Row>);
+
+// === impl Kind ===
+
+impl Kind {
+    pub const ALL: [Self; 5] = [Self::Vpc, Self::Subnet, Self::Ip, Self::Node, Self::Pod];
+
+    /// The kind's name in Kubernetes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vpc => "Vpc",
+            Self::Subnet => "Subnet",
+            Self::Ip => "IP",
+            Self::Node => "Node",
+            Self::Pod => "Pod",
+        }
+    }
+}

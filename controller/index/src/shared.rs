@@ -1,0 +1,47 @@
+//! The index as the controller's tasks share it.
+
+use std::sync::Arc;
+
+use parking_lot::{RwLock, RwLockReadGuard};
+use tokio::sync::watch;
+
+use crate::index::Index;
+
+/// One index, many readers; every write wakes whoever waits.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    index: Arc<RwLock<Index>>,
+    writes: Arc<watch::Sender<u64>>,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub fn new(index: Index) -> Self {
+        Self {
+            index: Arc::new(RwLock::new(index)),
+            writes: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    pub fn read(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read()
+    }
+
+    /// Changes the index and wakes the subscribers.
+    pub fn write<T>(&self, change: impl FnOnce(&mut Index) -> T) -> T {
+        let result = change(&mut self.index.write());
+        self.writes.send_modify(|count| *count += 1);
+        result
+    }
+
+    /// Takes something out without waking anybody.
+    pub fn take<T>(&self, take: impl FnOnce(&mut Index) -> T) -> T {
+        take(&mut self.index.write())
+    }
+
+    /// Counts writes.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.writes.subscribe()
+    }
+}
