@@ -1,1 +1,24 @@
-//! What a node should look like: links, addresses, routes, OVS rows; pure.
+//! What a node should look like: links, addresses, routes, OVS ports. Pure.
+//!
+//! ```text
+//! annotations --Allocation--> attach -> Vec<Step>    what one CNI ADD does, each with its undo
+//!                       \---> node   -> NodeState    what ovn0 and the node should be like
+//! ```
+//!
+//! What is absent: nothing here awaits, reads a clock or a file, or knows how a step is performed.
+
+pub mod allocation;
+pub mod attach;
+pub mod datapath;
+pub mod mtu;
+pub mod name;
+pub mod node;
+pub mod port;
+
+pub use allocation::{Allocation, InvalidAllocation};
+pub use attach::{Attachment, Step, Undo, attach};
+pub use datapath::Datapath;
+pub use mtu::Encapsulation;
+pub use name::{ContainerId, host_link};
+pub use node::{NodeInputs, NodeState, node_state};
+pub use port::{Port, PortKind};
