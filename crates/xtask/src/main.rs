@@ -1,8 +1,12 @@
 //! The project's own commands: test, codegen, tidy, bench.
 
+mod bench;
 mod codegen;
 mod console;
+mod host;
 mod process;
+mod test;
+mod tidy;
 mod workspace;
 
 use std::process::ExitCode;
@@ -21,15 +25,24 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Check and test everything; what CI runs.
+    Test(test::Args),
     /// Write the files that are generated and checked in.
     Codegen(codegen::Args),
+    /// Check the project's own rules.
+    Tidy,
+    /// Measure, next to a peer.
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let workspace = Workspace::here();
     let done = match args.command {
+        Task::Test(args) => test::run(&workspace, &args),
         Task::Codegen(args) => codegen::run(&workspace, &args),
+        Task::Tidy => tidy::run(&workspace),
+        Task::Bench(args) => bench::run(&workspace, &args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

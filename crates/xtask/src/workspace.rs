@@ -18,14 +18,6 @@ impl Workspace {
         }
     }
 
-    /// A workspace elsewhere.
-    #[cfg(test)]
-    pub(crate) fn at(root: &Path) -> Self {
-        Self {
-            root: root.to_path_buf(),
-        }
-    }
-
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }

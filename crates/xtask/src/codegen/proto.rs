@@ -43,7 +43,9 @@ pub(crate) fn generate(workspace: &Workspace) -> Result<Vec<Generated>> {
 /// Messages, client and server of one package. The generator writes only into folders, so its file
 /// passes through the target folder.
 fn code(workspace: &Workspace, package: &str, source: &str) -> Result<String> {
-    let set = compiler(workspace, source)?.include_source_info(true).file_descriptor_set();
+    let set = compiler(workspace, source)?
+        .include_source_info(true)
+        .file_descriptor_set();
     let folder = workspace.path("target/codegen");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     tonic_prost_build::configure()

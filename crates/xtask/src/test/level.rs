@@ -1,0 +1,75 @@
+//! The levels, in the order in which they run: what is quick to fail comes first.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    /// rustfmt.
+    Format,
+    /// The project's own rules.
+    Tidy,
+    /// Generated files equal what is checked in.
+    Codegen,
+    /// Lints, with warnings as errors.
+    Clippy,
+    /// Documentation builds and its links lead somewhere.
+    Docs,
+    /// Tests without root: units, properties, scenarios, fake peers.
+    Unit,
+    /// Tests with root: real OVN, Open vSwitch, kernel, API server.
+    Root,
+    /// The root level again and again, to find what fails now and then.
+    Slow,
+}
+
+impl Level {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Format,
+        Self::Tidy,
+        Self::Codegen,
+        Self::Clippy,
+        Self::Docs,
+        Self::Unit,
+        Self::Root,
+        Self::Slow,
+    ];
+
+    /// What the level looks at, in one line.
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            Self::Format => "the code is formatted",
+            Self::Tidy => "crate edges, licences, modules, texts",
+            Self::Codegen => "generated files equal what is checked in",
+            Self::Clippy => "lints, warnings are errors",
+            Self::Docs => "documentation builds, links lead somewhere",
+            Self::Unit => "units, properties, scenarios, fake peers; no root",
+            Self::Root => "real OVN, Open vSwitch, kernel and API server; root",
+            Self::Slow => "the root level three more times; scale and upgrade are not written yet",
+        }
+    }
+
+    /// Whether the level runs tests that are counted.
+    pub(crate) fn counts_tests(self) -> bool {
+        match self {
+            Self::Unit | Self::Root | Self::Slow => true,
+            Self::Format | Self::Tidy | Self::Codegen | Self::Clippy | Self::Docs => false,
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Format => "format",
+            Self::Tidy => "tidy",
+            Self::Codegen => "codegen",
+            Self::Clippy => "clippy",
+            Self::Docs => "docs",
+            Self::Unit => "unit",
+            Self::Root => "root",
+            Self::Slow => "slow",
+        })
+    }
+}

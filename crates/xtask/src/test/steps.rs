@@ -1,0 +1,155 @@
+//! What each level does.
+
+use anyhow::{Context, Result, ensure};
+use cargo_metadata::MetadataCommand;
+
+use super::level::Level;
+use super::tally::Tally;
+use crate::process::{cargo, run as run_command, stream, succeeds};
+use crate::workspace::Workspace;
+use crate::{codegen, console, host, process, tidy};
+
+/// How often the slow level repeats the root level.
+const REPETITIONS: u32 = 3;
+
+/// The feature behind which a package keeps its tests that need root.
+const ROOT_TESTS: &str = "root-tests";
+
+/// The package whose tests share the host's namespaces and run one at a time.
+const LAB: &str = "e2e";
+
+/// The programs that the lab starts.
+const PROGRAMS: [&str; 4] = ["controller", "daemon", "nat-gateway", "pinger"];
+
+/// Runs one level and counts its tests.
+///
+/// # Errors
+/// When something of the level failed.
+pub(crate) fn run(workspace: &Workspace, level: Level, tally: &mut Tally) -> Result<()> {
+    match level {
+        Level::Format => format(workspace),
+        Level::Tidy => tidy::run(workspace),
+        Level::Codegen => codegen::check(workspace),
+        Level::Clippy => clippy(workspace),
+        Level::Docs => docs(workspace),
+        Level::Unit => test(
+            cargo(
+                workspace,
+                &["test", "--workspace", "--locked", "--no-fail-fast"],
+            ),
+            tally,
+        ),
+        Level::Root => root(workspace, tally),
+        Level::Slow => slow(workspace, tally),
+    }
+}
+
+fn format(workspace: &Workspace) -> Result<()> {
+    component(workspace, "fmt", "rustfmt")?;
+    run_command(cargo(workspace, &["fmt", "--all", "--", "--check"]))
+        .context("run `cargo fmt --all`")
+}
+
+fn clippy(workspace: &Workspace) -> Result<()> {
+    component(workspace, "clippy", "clippy")?;
+    let arguments = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--locked",
+    ];
+    let mut command = cargo(workspace, &arguments);
+    command.args(["--", "-D", "warnings"]);
+    run_command(command)
+}
+
+/// Installs a component of the toolchain that is not there.
+fn component(workspace: &Workspace, subcommand: &str, component: &str) -> Result<()> {
+    if succeeds(cargo(workspace, &[subcommand, "--version"])) {
+        return Ok(());
+    }
+    let mut rustup = process::command(workspace, "rustup");
+    rustup.args(["component", "add", component]);
+    run_command(rustup)
+}
+
+fn docs(workspace: &Workspace) -> Result<()> {
+    let mut command = cargo(workspace, &["doc", "--workspace", "--no-deps", "--locked"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    run_command(command)
+}
+
+fn root(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    host::require_root("the root level")?;
+    assets::prepare_all()?;
+    build_programs(workspace)?;
+    run_root_tests(workspace, tally)
+}
+
+fn slow(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    host::require_root("the slow level")?;
+    assets::prepare_all()?;
+    build_programs(workspace)?;
+    for repetition in 1..=REPETITIONS {
+        console::say(&format!("-- slow: {repetition} of {REPETITIONS} --"));
+        run_root_tests(workspace, tally)?;
+    }
+    Ok(())
+}
+
+fn build_programs(workspace: &Workspace) -> Result<()> {
+    let mut command = cargo(workspace, &["build", "--locked"]);
+    command.args(PROGRAMS.iter().flat_map(|program| ["--package", program]));
+    run_command(command)
+}
+
+/// Two runs of cargo: the lab's tests own the host's bridges and names, so they take turns.
+fn run_root_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    let packages = packages_with_root_tests(workspace)?;
+    let (lab, libraries): (Vec<_>, Vec<_>) = packages.into_iter().partition(|name| name == LAB);
+    let libraries = test(root_command(workspace, &libraries), tally);
+    let mut command = root_command(workspace, &lab);
+    command.env("RUST_TEST_THREADS", "1");
+    let lab = test(command, tally);
+    libraries.and(lab)
+}
+
+fn root_command(workspace: &Workspace, packages: &[String]) -> std::process::Command {
+    let mut command = cargo(workspace, &["test", "--locked", "--no-fail-fast"]);
+    for package in packages {
+        command.args([
+            "--package",
+            package,
+            "--features",
+            &format!("{package}/{ROOT_TESTS}"),
+        ]);
+    }
+    command
+}
+
+fn packages_with_root_tests(workspace: &Workspace) -> Result<Vec<String>> {
+    let metadata = MetadataCommand::new()
+        .current_dir(workspace.root())
+        .no_deps()
+        .exec()?;
+    let packages: Vec<String> = metadata
+        .workspace_packages()
+        .into_iter()
+        .filter(|package| package.features.contains_key(ROOT_TESTS))
+        .map(|package| package.name.to_string())
+        .collect();
+    ensure!(
+        !packages.is_empty(),
+        "no package has the feature `{ROOT_TESTS}`"
+    );
+    Ok(packages)
+}
+
+/// Runs tests, shows what they print, and counts them.
+fn test(command: std::process::Command, tally: &mut Tally) -> Result<()> {
+    stream(command, |line| {
+        console::say(line);
+        tally.read(line);
+    })
+}
