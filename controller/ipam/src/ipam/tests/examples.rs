@@ -1,0 +1,160 @@
+//! Claim C1: the examples that Kube-OVN's own tests fix.
+
+use super::*;
+
+const EXCLUDES: [&str; 4] = [
+    "10.16.0.1",
+    "10.16.0.10..10.16.0.20",
+    "10.16.0.15..10.16.0.23",
+    "10.16.0.4",
+];
+
+#[test]
+fn c1_addresses_are_handed_out_upward_around_what_is_excluded() {
+    let mut ipam = ipam(pool("10.16.0.0/16").exclude(&EXCLUDES));
+    let got: Vec<_> = (0..9)
+        .map(|number| ipam.get(&pod(&format!("pod{number}"))).unwrap())
+        .collect();
+    let expected = [2, 3, 5, 6, 7, 8, 9, 24, 25].map(|host| format!("10.16.0.{host}"));
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn c1_static_and_random_addresses_share_a_subnet() {
+    let mut ipam = ipam(pool("10.16.0.0/16").exclude(&EXCLUDES));
+    assert_eq!(ipam.get(&pod("pod1").at("10.16.0.2")).unwrap(), "10.16.0.2");
+    assert_eq!(ipam.get(&pod("pod1")).unwrap(), "10.16.0.2");
+    assert_eq!(ipam.get(&pod("pod2")).unwrap(), "10.16.0.3");
+    assert_eq!(
+        ipam.get(&pod("pod3").at("10.16.0.2")),
+        Err(conflict("10.16.0.2", "pod1"))
+    );
+    ipam.drop_pod("pod1");
+    assert_eq!(ipam.get(&pod("pod3").at("10.16.0.2")).unwrap(), "10.16.0.2");
+    ipam.set_subnet(name("s"), vpc("v"), pool("10.16.0.0/16"));
+    assert_eq!(ipam.get(&pod("pod5")).unwrap(), "10.16.0.1");
+}
+
+#[test]
+fn c1_the_same_holds_for_ipv6() {
+    let mut ipam = ipam(pool("fd00::/112").exclude(&["fd00::1", "fd00::4..fd00::a"]));
+    assert_eq!(ipam.get(&pod("pod1").at("fd00::2")).unwrap(), "fd00::2");
+    assert_eq!(ipam.get(&pod("pod2")).unwrap(), "fd00::3");
+    assert_eq!(ipam.get(&pod("pod3")).unwrap(), "fd00::b");
+    assert_eq!(
+        ipam.get(&pod("pod4").at("fd00::2")),
+        Err(conflict("fd00::2", "pod1"))
+    );
+}
+
+#[test]
+fn c1_a_released_address_waits_for_a_full_lap() {
+    for (cidr, turns) in [
+        ("10.16.0.0/30", ["10.16.0.1", "10.16.0.2", "10.16.0.1"]),
+        ("fd00::/126", ["fd00::1", "fd00::2", "fd00::1"]),
+    ] {
+        let mut ipam = ipam(pool(cidr));
+        for turn in turns {
+            assert_eq!(ipam.get(&pod("pod1")).unwrap(), turn);
+            ipam.drop_pod("pod1");
+        }
+    }
+}
+
+#[test]
+fn c1_another_cidr_is_handed_out_from_its_beginning() {
+    let mut ipam = ipam(pool("10.16.0.0/16").exclude(&["10.16.0.1"]));
+    ipam.get(&pod("pod1")).unwrap();
+    ipam.set_subnet(
+        name("s"),
+        vpc("v"),
+        pool("10.17.0.0/16").exclude(&["10.17.0.1"]),
+    );
+    assert_eq!(ipam.get(&pod("pod2")).unwrap(), "10.17.0.2");
+    assert_eq!(ipam.get(&pod("pod1")).unwrap(), "10.16.0.2");
+}
+
+#[test]
+fn c1_what_is_available_is_the_hosts_without_gateway_and_excluded() {
+    for (pool, expected) in [
+        (pool("11.10.0.0/16").gateway("11.10.0.1"), 65533),
+        (pool("19.0.0.0/31"), 0),
+        (pool("19.0.0.0/32"), 0),
+        (
+            pool("29.0.0.0/30")
+                .gateway("29.0.0.1")
+                .exclude(&["30.0.0.1..30.0.0.9"]),
+            1,
+        ),
+        (
+            pool("179.17.0.0/24")
+                .gateway("179.17.0.1")
+                .exclude(&["179.17.0.0..179.17.0.10"]),
+            244,
+        ),
+    ] {
+        assert_eq!(
+            ipam(pool.clone()).available(IpFamily::V4),
+            expected,
+            "{pool:?}"
+        );
+    }
+}
+
+#[test]
+fn c1_an_ipv6_subnet_counts_as_the_api_shows_it() {
+    let usage = ipam(pool("fd00::/64").gateway("fd00::1")).usage(&name("s"), IpFamily::V6);
+    assert_eq!(usage.available, (1 << 64) - 3);
+    assert_eq!(usage.available_ips().to_string(), "18446744073709552000");
+    assert_eq!(usage.using_ips().to_string(), "0");
+}
+
+#[test]
+fn c1_a_pool_gives_exactly_its_addresses_in_its_order_and_then_none() {
+    let entries = ["10.16.0.31", "10.16.0.32", "10.16.0.30"];
+    let mut ipam = ipam(pool("10.16.0.0/16"));
+    for (number, entry) in entries.iter().enumerate() {
+        let request = pod(&format!("web-{number}")).one_of(&entries);
+        assert_eq!(ipam.get(&request).unwrap(), *entry);
+    }
+    let late = pod("late").one_of(&entries);
+    assert_eq!(
+        ipam.get(&late),
+        Err(AllocateError::PoolExhausted {
+            subnet: name("s"),
+            pool: entries.map(ip).to_vec(),
+            cause: Some(Box::new(conflict("10.16.0.30", "web-2"))),
+        })
+    );
+    ipam.drop_pod("web-1");
+    assert_eq!(ipam.get(&late).unwrap(), "10.16.0.32");
+}
+
+#[test]
+fn c1_the_ordinal_of_a_stateful_set_picks_its_pool_entry() {
+    let entries = ["10.16.0.31", "10.16.0.32", "10.16.0.30"].map(ip);
+    let mut ipam = ipam(pool("10.16.0.0/16"));
+    for (ordinal, entry) in entries.iter().enumerate().rev() {
+        let request = pod(&format!("db-{ordinal}")).with_wish(Wish::pool_entry(&entries, ordinal));
+        assert_eq!(ipam.get(&request).unwrap(), entry.to_string());
+    }
+    let beyond = pod("db-3").with_wish(Wish::pool_entry(&entries, 3));
+    assert_eq!(
+        ipam.get(&beyond),
+        Err(AllocateError::PoolExhausted {
+            subnet: name("s"),
+            pool: Vec::new(),
+            cause: None
+        })
+    );
+}
+
+#[test]
+fn c1_an_excluded_address_can_be_had_on_request() {
+    let mut ipam = ipam(pool("10.16.0.0/16").exclude(&["10.16.0.1..10.16.0.9"]));
+    assert_eq!(ipam.get(&pod("pod1").at("10.16.0.5")).unwrap(), "10.16.0.5");
+    let pool_of_two = pod("pod2").one_of(&["10.16.0.5", "10.16.0.6"]);
+    assert_eq!(ipam.get(&pool_of_two).unwrap(), "10.16.0.6");
+    ipam.drop_pod("pod1");
+    assert_eq!(ipam.get(&pod("pod3")).unwrap(), "10.16.0.10");
+}
