@@ -1,10 +1,10 @@
 //! Annotations and labels, as Kube-OVN 1.7 names them.
 //!
 //! The constants of [`key`] are the last part of `<provider>.kubernetes.io/<key>`:
-//! `model::Provider::annotation` puts them together for each network of a pod. Nodes have only the
-//! primary network, `ovn`, so theirs are written out here.
+//! `model::Provider::annotation` puts them together for each network of a pod. A node has only the
+//! primary network, `ovn`.
 
-/// Keys that exist once for each network of a pod.
+/// Keys that exist once for each network of a pod, and on nodes.
 pub mod key {
     /// Name of the subnet. A user writes it to choose one, the controller writes the choice.
     pub const LOGICAL_SWITCH: &str = "logical_switch";
@@ -26,17 +26,11 @@ pub mod key {
     pub const NETWORK_TYPE: &str = "network_type";
     /// How the pod is attached, `veth-pair` or `internal-port`.
     pub const POD_NIC_TYPE: &str = "pod_nic_type";
-    /// Name of the logical switch port of a node.
+    /// Name of the logical switch port of a node, on nodes only.
     pub const PORT_NAME: &str = "port_name";
-    /// The OVS `system-id` of a node.
+    /// The OVS `system-id` of a node, on nodes only, written by the daemon.
     pub const CHASSIS: &str = "chassis";
 }
-
-/// Name of the logical switch port of a node on the join switch.
-pub const NODE_PORT_NAME: &str = "ovn.kubernetes.io/port_name";
-
-/// The OVS `system-id` of a node, written by its daemon.
-pub const NODE_CHASSIS: &str = "ovn.kubernetes.io/chassis";
 
 /// On an `IP` object: UID of the pod or node that claims the address. An object of an earlier pod
 /// of the same name is told from our own by it.

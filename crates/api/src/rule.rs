@@ -6,23 +6,17 @@
 //! and `split` is told how many parts it need make.
 
 use kube::core::{Message, Rule};
+use schemars::{Schema, transform::Transform};
+use serde_json::{Value, json};
 
 /// `message` is a CEL expression.
 fn rule(cel: impl Into<String>, message: impl Into<String>) -> Rule {
     Rule::new(cel).message(Message::Expression(message.into()))
 }
 
-/// A rule on a text or number `field`.
-fn on_value(field: &str, cel: impl Into<String>, fault: &str) -> Rule {
-    rule(cel, format!(r#""{field} '" + string(self) + "' {fault}""#))
-}
-
-/// A rule that `valid`, an expression in `e`, holds for each element of the list `field`.
-fn on_each(field: &str, valid: &str, fault: &str) -> Rule {
-    rule(
-        format!("self.all(e, {valid})"),
-        format!(r#""{field} '" + self.filter(e, !({valid})).join(' ') + "' {fault}""#),
-    )
+/// A rule on the text `field`.
+fn on_text(field: &str, cel: impl Into<String>, fault: &str) -> Rule {
+    rule(cel, format!(r#""{field} '" + self + "' {fault}""#))
 }
 
 /// `rule`, or the empty text.
@@ -31,33 +25,42 @@ pub(crate) fn or_empty(mut rule: Rule) -> Rule {
     rule
 }
 
+/// Puts `rule` on each element of a list; for `#[schemars(transform = ..)]`.
+pub(crate) fn each(rule: Rule) -> impl Transform {
+    move |list: &mut Schema| {
+        if let Some(item) = list.get_mut("items").and_then(Value::as_object_mut) {
+            item.insert("x-kubernetes-validations".to_owned(), json!([rule]));
+        }
+    }
+}
+
 // === one field ===
 
 pub(crate) fn address(field: &str) -> Rule {
     let fault = "is not an IP address; write it like 10.0.0.1 or fd00::1";
-    on_value(field, "isIP(self)", fault)
+    on_text(field, "isIP(self)", fault)
 }
 
 pub(crate) fn cidr(field: &str) -> Rule {
     let fault = "is not a CIDR; write it like 10.0.0.0/16 or fd00::/64";
-    on_value(field, "isCIDR(self)", fault)
+    on_text(field, "isCIDR(self)", fault)
 }
 
 pub(crate) fn cidr_or_address(field: &str) -> Rule {
     let fault = "is neither a CIDR nor an IP address; write it like 10.0.0.0/16 or 10.0.0.1";
-    on_value(field, "isCIDR(self) || isIP(self)", fault)
+    on_text(field, "isCIDR(self) || isIP(self)", fault)
 }
 
 pub(crate) fn address_pair(field: &str) -> Rule {
     let fault = "is not an IP address or two, IPv4 first; write it like 10.0.0.1 or \
                  10.0.0.1,fd00::1, without spaces";
-    on_value(field, pair_of("isIP"), fault)
+    on_text(field, pair_of("isIP"), fault)
 }
 
 pub(crate) fn cidr_pair(field: &str) -> Rule {
     let fault = "is not a CIDR or two, IPv4 first; write it like 10.0.0.0/16 or \
                  10.0.0.0/16,fd00::/64, without spaces";
-    on_value(field, pair_of("isCIDR"), fault)
+    on_text(field, pair_of("isCIDR"), fault)
 }
 
 /// One part that `is_valid`, or two, the first of IPv4 and the second of IPv6.
@@ -69,20 +72,15 @@ fn pair_of(is_valid: &str) -> String {
     )
 }
 
-pub(crate) fn cidrs(field: &str) -> Rule {
-    let fault = "is not a CIDR; write each like 10.0.0.0/16 or fd00::/64";
-    on_each(field, "isCIDR(e)", fault)
-}
-
-pub(crate) fn ranges(field: &str) -> Rule {
-    let parts = "e.split('..', 3)";
-    let valid = format!(
+pub(crate) fn range(field: &str) -> Rule {
+    let parts = "self.split('..', 3)";
+    let cel = format!(
         "{parts}.size() <= 2 && {parts}.all(p, isIP(p)) && \
          {parts}[0].contains(':') == {parts}[{parts}.size() - 1].contains(':')"
     );
-    let fault = "is neither an IP address nor a range; write each like 10.0.0.1 or \
+    let fault = "is neither an IP address nor a range; write it like 10.0.0.1 or \
                  10.0.0.1..10.0.0.9";
-    on_each(field, &valid, fault)
+    on_text(field, cel, fault)
 }
 
 /// CIDRs that no subnet can have; the overlap may be either way.
@@ -90,7 +88,7 @@ pub(crate) fn not_reserved(field: &str) -> Rule {
     let cel = "self.split(',', 3).all(p, !isCIDR(p) || \
                ['127.0.0.0/8', '224.0.0.0/4', '::1/128', 'ff00::/8'].all(r, \
                !cidr(r).containsCIDR(p) && !cidr(p).containsCIDR(r)))";
-    on_value(
+    on_text(
         field,
         cel,
         "overlaps a loopback or multicast range; choose another",
@@ -99,7 +97,7 @@ pub(crate) fn not_reserved(field: &str) -> Rule {
 
 pub(crate) fn port(field: &str) -> Rule {
     let fault = "is not a port; give a decimal number from 1 to 65535";
-    on_value(
+    on_text(
         field,
         "self.matches('^[1-9][0-9]*$') && int(self) <= 65535",
         fault,
@@ -108,19 +106,21 @@ pub(crate) fn port(field: &str) -> Rule {
 
 pub(crate) fn transport(field: &str) -> Rule {
     let fault = "is not a protocol with ports; choose tcp, udp or sctp";
-    on_value(field, "self.lowerAscii() in ['tcp', 'udp', 'sctp']", fault)
+    on_text(field, "self.lowerAscii() in ['tcp', 'udp', 'sctp']", fault)
 }
 
 /// What the kernel accepts as the name of a link, apart from its length.
 pub(crate) fn interface(field: &str) -> Rule {
     let cel = r"self.matches(r'^[^/:\s]+$') && !(self in ['.', '..'])";
     let fault = "is not the name of an interface; give one that `ip link` prints";
-    on_value(field, cel, fault)
+    on_text(field, cel, fault)
 }
 
+/// A number has no text whose length the API server could bound, so the message names all four.
 pub(crate) fn free_table(field: &str) -> Rule {
-    let fault = "is a routing table of the kernel; choose another than 252 to 255";
-    on_value(field, "!(self in [252, 253, 254, 255])", fault)
+    let fault = "is not free: 252 to 255 are routing tables of the kernel; choose another";
+    Rule::new("!(self in [252, 253, 254, 255])")
+        .message(Message::Message(format!("{field} {fault}")))
 }
 
 // === several fields ===

@@ -90,8 +90,11 @@ pub struct SubnetSpec {
     pub gateway: String,
     /// Addresses and ranges `<first>..<last>` that pods do not get.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 4096), inner(length(max = 128)))]
-    #[x_kube(validation = rule::ranges("excludeIps"))]
+    #[schemars(
+        length(max = 2048),
+        inner(length(max = 80)),
+        transform = rule::each(rule::range("excludeIps"))
+    )]
     pub exclude_ips: Vec<String>,
     /// `ovn`, or `<attachment>.<namespace>` to serve addresses to another CNI plugin.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -130,8 +133,11 @@ pub struct SubnetSpec {
     pub private: bool,
     /// CIDRs that a private subnet still talks to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 4096), inner(length(max = 64)))]
-    #[x_kube(validation = rule::cidrs("allowSubnets"))]
+    #[schemars(
+        length(max = 2048),
+        inner(length(max = 64)),
+        transform = rule::each(rule::cidr("allowSubnets"))
+    )]
     pub allow_subnets: Vec<String>,
     /// Name of the `Vlan` that makes this an underlay subnet.
     #[serde(default, skip_serializing_if = "String::is_empty")]
