@@ -2,11 +2,19 @@
 //!
 //! Without features the crate is data only: values ([`Atom`], [`Datum`], [`Row`]), operations
 //! ([`Operation`], [`Condition`], [`Mutation`]) and schemas ([`Schema`]), with their JSON form.
+//! The feature `client` adds the connection, the [`Replica`](client::Replica) and the writer.
 
+#[cfg(feature = "client")]
+pub mod client;
 mod data;
 mod operation;
 mod schema;
 
+#[cfg(feature = "client")]
+pub use client::{
+    Backoff, Change, ChangeSet, Changes, Client, Columns, Database, Driver, Options, Outcome,
+    Rejection, Remote, RemoteError, Replica, Rows, Snapshot, Transaction, Version,
+};
 pub use data::{Atom, Datum, Real, Row};
 pub use operation::{Clause, Condition, Function, Mutation, Mutator, Operation, Until};
 pub use schema::{

@@ -13,7 +13,7 @@ use crate::data::{Atom, Datum};
 pub struct SchemaError(#[from] serde_json::Error);
 
 /// The tables and columns of a database.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Schema {
     /// The database's name, for example `OVN_Northbound`.
     pub name: String,

@@ -1,0 +1,208 @@
+//! A connection: requests out, messages in, signs of life both ways.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use serde::Serialize;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
+    time::{Duration, Instant},
+};
+use tokio_util::codec::Decoder;
+use tracing::debug;
+
+use super::{
+    codec::Frames,
+    error::Error,
+    message::{self, Message, Notification, Request},
+    options::Options,
+    remote::{Remote, Stream},
+};
+
+/// How much to read at once.
+const READ_SIZE: usize = 1 << 16;
+
+/// The id of our `echo` requests; other requests count from 1.
+const ECHO_ID: u64 = 0;
+
+/// What a caller of [`Connection::receive`] has to see.
+#[derive(Debug)]
+pub(super) enum Received {
+    Reply {
+        id: u64,
+        result: Result<Bytes, Bytes>,
+    },
+    Notification(Notification),
+}
+
+pub(super) struct Connection {
+    reader: ReadHalf<Stream>,
+    writer: WriteHalf<Stream>,
+    frames: Frames,
+    input: BytesMut,
+    output: BytesMut,
+    /// What arrived while we waited for a reply.
+    stash: VecDeque<Notification>,
+    last_id: u64,
+    probe: Probe,
+    deadline: Duration,
+}
+
+impl Connection {
+    /// Connects to a remote.
+    pub(super) async fn open(remote: &Remote, options: &Options) -> Result<Self, Error> {
+        let connecting = tokio::time::timeout(options.probe_interval, remote.connect());
+        let Ok(stream) = connecting.await else {
+            return Err(Error::ConnectTimeout);
+        };
+        Ok(Self::new(stream.map_err(Error::Connect)?, options))
+    }
+
+    fn new(stream: Stream, options: &Options) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
+        Self {
+            reader,
+            writer,
+            frames: Frames::new(options.max_message),
+            input: BytesMut::with_capacity(READ_SIZE),
+            output: BytesMut::new(),
+            stash: VecDeque::new(),
+            last_id: ECHO_ID,
+            probe: Probe::new(options.probe_interval),
+            deadline: options.deadline,
+        }
+    }
+
+    /// Queues a request, which goes out while something is awaited here; its id.
+    pub(super) fn send(
+        &mut self,
+        method: &'static str,
+        params: impl Serialize,
+    ) -> Result<u64, Error> {
+        self.last_id += 1;
+        Request {
+            id: self.last_id,
+            method,
+            params,
+        }
+        .write(&mut self.output)?;
+        Ok(self.last_id)
+    }
+
+    /// Asks and waits for the answer: a result, or the server's error as JSON text.
+    pub(super) async fn call(
+        &mut self,
+        method: &'static str,
+        params: impl Serialize,
+    ) -> Result<Result<Bytes, Bytes>, Error> {
+        let id = self.send(method, params)?;
+        let reply = tokio::time::timeout(self.deadline, self.reply(id));
+        reply.await.unwrap_or(Err(Error::Deadline { method }))
+    }
+
+    async fn reply(&mut self, wanted: u64) -> Result<Result<Bytes, Bytes>, Error> {
+        loop {
+            match self.message().await? {
+                Received::Reply { id, result } if id == wanted => return Ok(result),
+                Received::Reply { id, .. } => return Err(Error::UnknownReply { id }),
+                Received::Notification(notification) => self.stash.push_back(notification),
+            }
+        }
+    }
+
+    /// The next thing from the server, in the order in which it was sent. Can be dropped while
+    /// it waits without losing anything.
+    pub(super) async fn receive(&mut self) -> Result<Received, Error> {
+        match self.stash.pop_front() {
+            Some(notification) => Ok(Received::Notification(notification)),
+            None => self.message().await,
+        }
+    }
+
+    async fn message(&mut self) -> Result<Received, Error> {
+        loop {
+            let Some(frame) = self.frames.decode(&mut self.input)? else {
+                self.transfer().await?;
+                continue;
+            };
+            if let Some(received) = self.sort(Message::parse(&frame)?) {
+                return Ok(received);
+            }
+        }
+    }
+
+    /// Deals with signs of life; the rest is for the caller.
+    fn sort(&mut self, message: Message) -> Option<Received> {
+        match message {
+            Message::Echo { id, params } => {
+                message::write_echo_reply(&mut self.output, &id, &params);
+                None
+            }
+            Message::Unknown { method } => {
+                debug!(method, "Ignored a request");
+                None
+            }
+            Message::Reply { id: ECHO_ID, .. } => None,
+            Message::Reply { id, result } => Some(Received::Reply { id, result }),
+            Message::Notification(news) => Some(Received::Notification(news)),
+        }
+    }
+
+    /// Moves some bytes in or out, or asks a silent server whether it lives.
+    async fn transfer(&mut self) -> Result<(), Error> {
+        self.input.reserve(READ_SIZE);
+        tokio::select! {
+            read = self.reader.read_buf(&mut self.input) => {
+                self.probe.heard();
+                if read? == 0 { Err(Error::Closed) } else { Ok(()) }
+            }
+            written = self.writer.write_buf(&mut self.output), if !self.output.is_empty() => {
+                written?;
+                Ok(())
+            }
+            () = tokio::time::sleep_until(self.probe.due) => match self.probe.expire() {
+                Silence::Suspicious => {
+                    let params: [(); 0] = [];
+                    Request { id: ECHO_ID, method: "echo", params }.write(&mut self.output)
+                }
+                Silence::Dead => Err(Error::Silent),
+            },
+        }
+    }
+}
+
+/// Measures the server's silence.
+struct Probe {
+    interval: Duration,
+    due: Instant,
+    asked: bool,
+}
+
+enum Silence {
+    Suspicious,
+    Dead,
+}
+
+impl Probe {
+    fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            due: Instant::now() + interval,
+            asked: false,
+        }
+    }
+
+    fn heard(&mut self) {
+        self.due = Instant::now() + self.interval;
+        self.asked = false;
+    }
+
+    fn expire(&mut self) -> Silence {
+        if self.asked {
+            return Silence::Dead;
+        }
+        self.asked = true;
+        self.due = Instant::now() + self.interval;
+        Silence::Suspicious
+    }
+}
