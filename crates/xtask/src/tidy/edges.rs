@@ -107,8 +107,8 @@ const TABLE: &[(&str, Purity, &[&str])] = &[
     ),
 ];
 
-/// What only tests may use, in addition.
-const FOR_TESTS: [&str; 2] = ["testkit", "assets"];
+/// What tests may use in addition: the laboratory, and `kit` to serve what a program calls.
+const FOR_TESTS: [&str; 3] = ["testkit", "assets", "kit"];
 
 /// Packages that do I/O or keep time, which no pure crate depends on.
 const IMPURE: [&str; 13] = [
