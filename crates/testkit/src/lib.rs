@@ -1,1 +1,42 @@
 //! Test support: namespaces as nodes, a real OVN, a real Kubernetes API server.
+//!
+//! ```text
+//!                 switch namespace
+//!        bridge mgmt         bridge tunnel
+//!        |    |    |            |       |
+//!      eth0  eth0 eth0        eth1    eth1      no L3 on eth1: it is a port of br-phy
+//!       |     |    |            |       |
+//!   central   n1   n2          n1      n2
+//!   NB SB northd   ovsdb-server, ovs-vswitchd (netdev), ovn-controller
+//!   etcd, kube-apiserver, our controller; our daemon on the nodes
+//! ```
+//!
+//! A test body runs on a thread that lives in the central namespace ([`lab::run`]). Names are
+//! unique, so labs may run at the same time. Every namespace, process and file goes when its
+//! guard is dropped; a test binary that was killed takes its processes with it, and the next lab
+//! removes the namespaces it left.
+//!
+//! Nothing here skips: a missing program is an error that says what to run.
+
+pub mod api_server;
+pub mod bin;
+pub mod command;
+pub mod lab;
+pub mod netns;
+pub mod node;
+pub mod objects;
+pub mod ovn;
+pub mod process;
+pub mod sandbox;
+pub mod traffic;
+pub mod wait;
+pub mod wired;
+
+pub use api_server::ApiServer;
+pub use lab::{Families, Lab, LabOptions};
+pub use netns::Netns;
+pub use node::Node;
+pub use ovn::OvnVersion;
+pub use sandbox::Sandbox;
+pub use wait::wait_until;
+pub use wired::Wired;

@@ -1,0 +1,27 @@
+//! The programs of this repository, as cargo built them.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+
+/// The path of one of our programs, beside the directory of the running test.
+///
+/// # Errors
+/// It was not built: names the command that builds it.
+pub fn bin(name: &str) -> Result<PathBuf> {
+    let test = env::current_exe().context("a test has a path")?;
+    let directory = test
+        .parent()
+        .and_then(Path::parent)
+        .context("a test lies below target/")?;
+    let path = directory.join(name);
+    ensure!(
+        path.is_file(),
+        "{} is missing: run `cargo build -p controller -p daemon -p cni-shim`, or `cargo xtask test`",
+        path.display()
+    );
+    Ok(path)
+}

@@ -1,0 +1,464 @@
+//! A lab: two switches, a central part and nodes, laid out, run and taken down.
+
+use std::{
+    env, fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::{Path, PathBuf},
+    process, thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use model::{DualStack, IpFamily};
+use tempfile::TempDir;
+
+use crate::{
+    api_server::ApiServer,
+    command::script,
+    netns::{self, Netns},
+    node::{MANAGEMENT_NIC, Node, Place, TUNNEL_NIC},
+    ovn::{Central, OvnVersion, Programs, SB_PORT},
+    process::tail,
+    wait_until,
+};
+
+/// How long a part of the lab may take to start before the test fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Set, a failed or finished lab stays until the file it names is removed.
+const KEEP: &str = "LAB_KEEP";
+const MANAGEMENT_NETWORK: u8 = 200;
+const TUNNEL_NETWORK: u8 = 201;
+const CENTRAL_HOST: u8 = 2;
+const FIRST_NODE_HOST: u8 = 11;
+/// Lines of each log in the report of a failed lab.
+const TAIL: usize = 12;
+
+/// The families of every network of a lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Families {
+    /// IPv4 only.
+    V4,
+    /// IPv6 only, tunnels included.
+    V6,
+    /// Both; tunnels over IPv4.
+    Dual,
+}
+
+/// What a lab consists of.
+#[derive(Debug, Clone, Copy)]
+pub struct LabOptions {
+    version: OvnVersion,
+    families: Families,
+    nodes: u8,
+    kubernetes: Kubernetes,
+}
+
+/// Whether a lab has an API server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kubernetes {
+    Absent,
+    ApiServer,
+}
+
+/// A running lab. Parts are dropped in this order: processes before their namespaces.
+#[derive(Debug)]
+pub struct Lab {
+    options: LabOptions,
+    api_server: Option<ApiServer>,
+    nodes: Vec<Node>,
+    central: Central,
+    switch: Netns,
+    directory: TempDir,
+}
+
+// === impl Families ===
+
+impl Families {
+    /// The families as a list, IPv4 first.
+    pub const fn all(self) -> &'static [IpFamily] {
+        match self {
+            Self::V4 => &[IpFamily::V4],
+            Self::V6 => &[IpFamily::V6],
+            Self::Dual => &[IpFamily::V4, IpFamily::V6],
+        }
+    }
+
+    fn host(self, network: u8, host: u8) -> DualStack<IpAddr> {
+        let mut addresses = DualStack::NONE;
+        for family in self.all() {
+            *addresses.get_mut(*family) = Some(address(*family, network, host));
+        }
+        addresses
+    }
+}
+
+// === impl LabOptions ===
+
+impl LabOptions {
+    /// Two nodes, IPv4, no API server.
+    pub const fn on(version: OvnVersion) -> Self {
+        Self {
+            version,
+            families: Families::V4,
+            nodes: 2,
+            kubernetes: Kubernetes::Absent,
+        }
+    }
+
+    /// With other families.
+    pub const fn families(mut self, families: Families) -> Self {
+        self.families = families;
+        self
+    }
+
+    /// With another number of nodes, named `n1`, `n2`...
+    pub const fn nodes(mut self, nodes: u8) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
+    /// With etcd and kube-apiserver in the central namespace.
+    pub const fn with_api_server(mut self) -> Self {
+        self.kubernetes = Kubernetes::ApiServer;
+        self
+    }
+}
+
+/// Starts a lab, runs a test in it on a thread that lives in its central namespace, and takes the
+/// lab down.
+///
+/// When the test fails, the ends of all logs are printed. With `LAB_KEEP=1` in the environment the
+/// lab stays as it is, for inspection, until the file that is printed is removed.
+///
+/// # Panics
+/// When the lab cannot be started and when the test fails.
+pub fn run<F>(options: LabOptions, test: F)
+where
+    F: AsyncFnOnce(&mut Lab) -> Result<()> + Send + 'static,
+{
+    let inside = thread::Builder::new()
+        .name("lab".to_owned())
+        .spawn(move || run_inside(options, test).unwrap_or_else(|error| panic_with(&error)));
+    let outcome = inside
+        .map_err(anyhow::Error::from)
+        .map(thread::JoinHandle::join);
+    match outcome {
+        Ok(Ok(())) => {}
+        Ok(Err(panic)) => resume_unwind(panic),
+        Err(error) => panic_with(&error),
+    }
+}
+
+#[expect(clippy::panic, reason = "a failed lab is a failed test")]
+fn panic_with(error: &anyhow::Error) -> ! {
+    panic!("{error:#}")
+}
+
+/// The thread enters the namespace before the runtime is built, so that the runtime's own threads
+/// are born in it.
+fn run_inside(options: LabOptions, test: impl AsyncFnOnce(&mut Lab) -> Result<()>) -> Result<()> {
+    let mut lab = Lab::lay_out(options)?;
+    lab.central.netns().enter()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot build a runtime")?;
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            lab.ready().await?;
+            test(&mut lab).await
+        })
+    }));
+    if !matches!(outcome, Ok(Ok(()))) {
+        lab.report();
+    }
+    runtime.block_on(lab.keep())?;
+    drop(lab);
+    outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+// === impl Lab ===
+
+impl Lab {
+    /// Makes namespaces and starts every program, without waiting for any.
+    fn lay_out(options: LabOptions) -> Result<Self> {
+        netns::sweep()?;
+        let programs = Programs::find(options.version)?;
+        let directory = tempfile::Builder::new()
+            .prefix(&format!("kube-ovn-lab-{}-", process::id()))
+            .tempdir()
+            .context("no temporary directory")?;
+        let switch = Netns::create("switch")?;
+        switch.ip(["mgmt", "tunnel"].map(|name| format!("link add {name} up type bridge")))?;
+
+        let central = Netns::create("central")?;
+        plug(&central, MANAGEMENT_NIC, &switch, "mgmt", "central")?;
+        let addresses = options.families.host(MANAGEMENT_NETWORK, CENTRAL_HOST);
+        central.ip(addresses
+            .values()
+            .map(|address| add_address(MANAGEMENT_NIC, *address)))?;
+        let api_server = match options.kubernetes {
+            Kubernetes::Absent => None,
+            Kubernetes::ApiServer => {
+                let directory = subdirectory(directory.path(), "kubernetes")?;
+                Some(ApiServer::start(&central, &addresses, &directory)?)
+            }
+        };
+        let central_directory = subdirectory(directory.path(), "central")?;
+        let central = Central::start(central, programs.clone(), central_directory)?;
+        let mut lab = Self {
+            options,
+            api_server,
+            nodes: Vec::new(),
+            central,
+            switch,
+            directory,
+        };
+        for number in 0..options.nodes {
+            let node = lab.lay_out_node(number, programs.clone())?;
+            lab.nodes.push(node);
+        }
+        Ok(lab)
+    }
+
+    fn lay_out_node(&self, number: u8, programs: Programs) -> Result<Node> {
+        let name = format!("n{}", number + 1);
+        let families = self.options.families;
+        let host = FIRST_NODE_HOST + number;
+        let netns = Netns::create(&name)?;
+        plug(
+            &netns,
+            MANAGEMENT_NIC,
+            &self.switch,
+            "mgmt",
+            &format!("{name}-mgmt"),
+        )?;
+        plug(
+            &netns,
+            TUNNEL_NIC,
+            &self.switch,
+            "tunnel",
+            &format!("{name}-tunnel"),
+        )?;
+        let management = families.host(MANAGEMENT_NETWORK, host);
+        netns.ip(management
+            .values()
+            .map(|address| add_address(MANAGEMENT_NIC, *address)))?;
+        let place = Place {
+            netns,
+            management,
+            tunnel: families.host(TUNNEL_NETWORK, host),
+            directory: subdirectory(self.directory.path(), &name)?,
+        };
+        Node::start(&name, place, programs, &self.southbound()?)
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        self.central.ready().await?;
+        for node in &mut self.nodes {
+            node.ready().await?;
+        }
+        if let Some(api_server) = &mut self.api_server {
+            api_server.ready().await?;
+        }
+        Ok(())
+    }
+
+    /// The lab's files: a directory per part, with sockets and logs.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The families of the lab's networks.
+    pub const fn families(&self) -> Families {
+        self.options.families
+    }
+
+    /// The version of OVN.
+    pub const fn version(&self) -> OvnVersion {
+        self.options.version
+    }
+
+    /// NB, SB and northd.
+    pub const fn central(&self) -> &Central {
+        &self.central
+    }
+
+    /// Runs `ovn-nbctl`.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn nbctl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
+        self.central.nbctl(arguments)
+    }
+
+    /// Runs `ovn-nbctl` with a command per line, as one transaction ([`script`]).
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn nb(&self, text: &str) -> Result<String> {
+        self.central.nbctl(script(text))
+    }
+
+    /// Runs `ovn-sbctl`.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn sbctl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
+        self.central.sbctl(arguments)
+    }
+
+    /// Waits until every chassis has installed what NB says now.
+    ///
+    /// # Errors
+    /// It did not happen in 20 seconds.
+    pub fn sync(&self) -> Result<()> {
+        self.nbctl(["--timeout=20", "--wait=hv", "sync"]).map(drop)
+    }
+
+    /// A node by its name.
+    ///
+    /// # Errors
+    /// The lab has no such node.
+    pub fn node(&self, name: &str) -> Result<&Node> {
+        self.nodes
+            .iter()
+            .find(|node| node.name() == name)
+            .with_context(|| format!("the lab has no node {name}"))
+    }
+
+    /// A node to be changed.
+    ///
+    /// # Errors
+    /// The lab has no such node.
+    pub fn node_mut(&mut self, name: &str) -> Result<&mut Node> {
+        self.nodes
+            .iter_mut()
+            .find(|node| node.name() == name)
+            .with_context(|| format!("the lab has no node {name}"))
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The API server.
+    ///
+    /// # Errors
+    /// The lab was started without ([`LabOptions::with_api_server`]).
+    pub fn api_server(&self) -> Result<&ApiServer> {
+        self.api_server
+            .as_ref()
+            .context("the lab has no API server")
+    }
+
+    /// NB as a node or our controller reaches it.
+    ///
+    /// # Errors
+    /// The lab has no addresses.
+    pub fn northbound(&self) -> Result<String> {
+        self.remote(crate::ovn::NB_PORT)
+    }
+
+    /// SB as a node reaches it.
+    ///
+    /// # Errors
+    /// The lab has no addresses.
+    pub fn southbound(&self) -> Result<String> {
+        self.remote(SB_PORT)
+    }
+
+    fn remote(&self, port: u16) -> Result<String> {
+        let addresses = self.options.families.host(MANAGEMENT_NETWORK, CENTRAL_HOST);
+        let address = addresses.values().next().context("a lab has addresses")?;
+        Ok(format!("tcp:{}", std::net::SocketAddr::new(*address, port)))
+    }
+
+    /// Prints the end of every log.
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test runner shows it when the test fails"
+    )]
+    fn report(&self) {
+        for log in logs(self.directory.path()) {
+            eprintln!("--- {}\n{}", log.display(), tail(&log, TAIL));
+        }
+    }
+
+    /// With `LAB_KEEP` set: says where everything is, and waits until it may go.
+    #[expect(clippy::print_stderr, reason = "the person who set LAB_KEEP reads it")]
+    async fn keep(&self) -> Result<()> {
+        if env::var_os(KEEP).is_none() {
+            return Ok(());
+        }
+        let marker = self.directory.path().join("keep");
+        fs::write(&marker, "")?;
+        eprintln!(
+            "The lab stays until you `rm {}`. Namespaces:",
+            marker.display()
+        );
+        let nodes = self.nodes.iter().map(Node::netns);
+        for netns in [self.central.netns(), &self.switch]
+            .into_iter()
+            .chain(nodes)
+        {
+            eprintln!("  nsenter --net={} -- bash", netns.path().display());
+        }
+        wait_until("the lab may go", Duration::from_hours(24), async || {
+            anyhow::ensure!(!marker.exists(), "{} exists", marker.display());
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Joins `netns` to a bridge of `switch`: `nic` there, `port` here.
+fn plug(netns: &Netns, nic: &str, switch: &Netns, bridge: &str, port: &str) -> Result<()> {
+    switch.ip([
+        format!(
+            "link add {port} type veth peer name {nic} netns {}",
+            netns.name()
+        ),
+        format!("link set {port} master {bridge} up"),
+    ])?;
+    netns.ip([format!("link set {nic} up")])?;
+    switch.disable_tx_offload(port)?;
+    netns.disable_tx_offload(nic)
+}
+
+/// The `ip` command that puts an address on a link, at once usable.
+pub(crate) fn add_address(link: &str, address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => format!("address replace {address}/24 dev {link}"),
+        IpAddr::V6(address) => format!("address replace {address}/64 dev {link} nodad"),
+    }
+}
+
+fn address(family: IpFamily, network: u8, host: u8) -> IpAddr {
+    match family {
+        IpFamily::V4 => Ipv4Addr::new(10, network, 0, host).into(),
+        IpFamily::V6 => Ipv6Addr::new(0xfd00, network.into(), 0, 0, 0, 0, 0, host.into()).into(),
+    }
+}
+
+fn subdirectory(parent: &Path, name: &str) -> Result<PathBuf> {
+    let path = parent.join(name);
+    fs::create_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
+    Ok(path)
+}
+
+/// The logs in the directories of all parts, in the order of their names.
+fn logs(directory: &Path) -> Vec<PathBuf> {
+    let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+    let mut logs: Vec<PathBuf> = entries(directory)
+        .flat_map(|part| entries(&part.path()))
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .collect();
+    logs.sort();
+    logs
+}

@@ -1,0 +1,306 @@
+//! A node: a namespace with its own ovsdb-server, ovs-vswitchd and ovn-controller.
+//!
+//! `eth0` is for the API server and the databases, `eth1` for tunnels. The kernel here has no
+//! openvswitch module, so every bridge is of the userspace datapath (`netdev`):
+//!
+//! ```text
+//! pod --veth-- br-int ==geneve== br-phy (tunnel address) -- eth1 --veth-- switch
+//! ```
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use model::DualStack;
+
+use crate::{
+    command::{Invocation, script},
+    lab::PATIENCE,
+    netns::Netns,
+    ovn::Programs,
+    process::Process,
+    wait_until,
+};
+
+/// The bridge that carries the tunnel address.
+pub const TUNNEL_BRIDGE: &str = "br-phy";
+/// The NIC that is a port of it.
+pub const TUNNEL_NIC: &str = "eth1";
+/// The NIC that reaches the central part.
+pub const MANAGEMENT_NIC: &str = "eth0";
+
+/// A node of the lab.
+#[derive(Debug)]
+pub struct Node {
+    name: String,
+    netns: Netns,
+    /// Its addresses on `eth0`, which are the node's InternalIP.
+    management: DualStack<IpAddr>,
+    /// Its addresses on `br-phy`; the first is the encapsulation's.
+    tunnel: DualStack<IpAddr>,
+    directory: PathBuf,
+    programs: Programs,
+    database: Option<Process>,
+    vswitchd: Option<Process>,
+    controller: Option<Process>,
+}
+
+/// Where a node is on the two networks.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) netns: Netns,
+    pub(crate) management: DualStack<IpAddr>,
+    pub(crate) tunnel: DualStack<IpAddr>,
+    pub(crate) directory: PathBuf,
+}
+
+// === impl Node ===
+
+impl Node {
+    /// Starts the node's OVS and lets it know the SB at `southbound`.
+    ///
+    /// # Errors
+    /// A program cannot be started.
+    pub(crate) fn start(
+        name: &str,
+        place: Place,
+        programs: Programs,
+        southbound: &str,
+    ) -> Result<Self> {
+        let mut node = Self {
+            name: name.to_owned(),
+            netns: place.netns,
+            management: place.management,
+            tunnel: place.tunnel,
+            directory: place.directory,
+            programs,
+            database: None,
+            vswitchd: None,
+            controller: None,
+        };
+        node.silence_tunnel_nic()?;
+        node.start_database()?;
+        node.configure(southbound)?;
+        node.start_vswitchd()?;
+        Ok(node)
+    }
+
+    /// Waits until the bridges are there, puts the tunnel addresses on and starts
+    /// `ovn-controller`.
+    ///
+    /// # Errors
+    /// They are not after [`PATIENCE`].
+    pub(crate) async fn ready(&mut self) -> Result<()> {
+        self.restore_tunnel_address().await?;
+        self.start_controller()?;
+        let what = format!("ovn-controller of {} is connected", self.name);
+        wait_until(&what, PATIENCE, async || {
+            let status = self.ovn_appctl(["connection-status"])?;
+            ensure!(status == "connected", "it is {status}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// The kernel hears a NIC that is in a netdev bridge too, and would answer a second time. OVS
+    /// takes the frames before this hook.
+    fn silence_tunnel_nic(&self) -> Result<()> {
+        self.netns.nft(&format!(
+            "add table netdev lab
+             add chain netdev lab ingress {{ \
+             type filter hook ingress device {TUNNEL_NIC} priority 0; policy drop; }}"
+        ))
+    }
+
+    fn start_database(&mut self) -> Result<()> {
+        let file = self.directory.join("conf.db");
+        self.programs
+            .create_database(&file, "openvswitch/vswitch.ovsschema")?;
+        let server = self
+            .ovs("ovsdb-server")?
+            .arg(format!("--remote=p{}", self.ovs_socket()))
+            .arg(format!(
+                "--unixctl={}",
+                self.directory.join("ovsdb.ctl").display()
+            ))
+            .arg(file);
+        self.database = Some(server.spawn("ovsdb", &self.directory)?);
+        Ok(())
+    }
+
+    /// All that a node knows at its first start, in one transaction before vswitchd runs.
+    fn configure(&self, southbound: &str) -> Result<()> {
+        let encap = self
+            .tunnel
+            .values()
+            .next()
+            .context("a node has a tunnel address")?;
+        self.vs(&format!(
+            "--retry --timeout=10 --no-wait init
+             set Open_vSwitch . external_ids:system-id={name} external_ids:hostname={name} \
+             external_ids:ovn-remote=\"{southbound}\" external_ids:ovn-encap-type=geneve \
+             external_ids:ovn-encap-ip=\"{encap}\" external_ids:ovn-bridge-datapath-type=netdev \
+             other_config:n-handler-threads=1 other_config:n-revalidator-threads=1
+             add-br br-int
+             set Bridge br-int datapath_type=netdev fail_mode=secure
+             add-br {TUNNEL_BRIDGE}
+             set Bridge {TUNNEL_BRIDGE} datapath_type=netdev
+             add-port {TUNNEL_BRIDGE} {TUNNEL_NIC}",
+            name = self.name,
+        ))
+        .map(drop)
+    }
+
+    fn start_vswitchd(&mut self) -> Result<()> {
+        let vswitchd = self
+            .ovs("ovs-vswitchd")?
+            .arg(self.ovs_socket())
+            .arg(format!(
+                "--unixctl={}",
+                self.directory.join("vswitchd.ctl").display()
+            ));
+        self.vswitchd = Some(vswitchd.spawn("vswitchd", &self.directory)?);
+        Ok(())
+    }
+
+    /// 23.03 has no `--unixctl`: its control socket is found by the pid file in `OVN_RUNDIR`.
+    fn start_controller(&mut self) -> Result<()> {
+        let controller = self
+            .ovs("ovn-controller")?
+            .arg("--pidfile")
+            .arg(self.ovs_socket());
+        self.controller = Some(controller.spawn("ovn-controller", &self.directory)?);
+        Ok(())
+    }
+
+    /// Puts the tunnel addresses on the bridge's internal port, once vswitchd has made it.
+    ///
+    /// # Errors
+    /// The port does not come.
+    pub async fn restore_tunnel_address(&self) -> Result<()> {
+        let what = format!("{TUNNEL_BRIDGE} of {} takes its address", self.name);
+        let commands: Vec<String> = self
+            .tunnel
+            .iter()
+            .map(|(_, address)| crate::lab::add_address(TUNNEL_BRIDGE, *address))
+            .chain([format!("link set {TUNNEL_BRIDGE} up")])
+            .collect();
+        wait_until(&what, PATIENCE, async || self.netns.ip(&commands)).await
+    }
+
+    /// Kills vswitchd; its taps and their addresses vanish with it.
+    ///
+    /// # Errors
+    /// It is not running.
+    pub fn kill_vswitchd(&mut self) -> Result<()> {
+        self.vswitchd
+            .as_mut()
+            .context("vswitchd was started")?
+            .kill()
+    }
+
+    /// Starts vswitchd again after [`Node::kill_vswitchd`].
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn restart_vswitchd(&mut self) -> Result<()> {
+        self.start_vswitchd()
+    }
+
+    /// The node's name; also its chassis name and hostname.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The node's namespace.
+    pub const fn netns(&self) -> &Netns {
+        &self.netns
+    }
+
+    /// The addresses on `eth0`: the InternalIPs of the Node object.
+    pub const fn addresses(&self) -> &DualStack<IpAddr> {
+        &self.management
+    }
+
+    /// The node's files: sockets, databases, logs.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// OVS' database, as `--ovs-socket` takes it.
+    pub fn ovs_socket(&self) -> String {
+        format!("unix:{}", self.directory.join("db.sock").display())
+    }
+
+    /// Runs `ovs-vsctl`.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn vsctl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
+        let vsctl = self
+            .ovs("ovs-vsctl")?
+            .arg(format!("--db={}", self.ovs_socket()));
+        read(vsctl, arguments)
+    }
+
+    /// Runs `ovs-vsctl` with a command per line, as one transaction ([`script`]).
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn vs(&self, text: &str) -> Result<String> {
+        self.vsctl(script(text))
+    }
+
+    /// Runs `ovs-appctl` against vswitchd.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn appctl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
+        let appctl = self
+            .ovs("ovs-appctl")?
+            .arg("-t")
+            .arg(self.directory.join("vswitchd.ctl"));
+        read(appctl, arguments)
+    }
+
+    /// Runs `ovs-ofctl`; bridges are named by their name.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn ofctl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
+        read(self.ovs("ovs-ofctl")?, arguments)
+    }
+
+    /// Runs `ovn-appctl` against ovn-controller.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn ovn_appctl<A: AsRef<str>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<String> {
+        let appctl = self.ovs("ovn-appctl")?.args(["-t", "ovn-controller"]);
+        read(appctl, arguments)
+    }
+
+    /// A program of OVS or OVN in this node's namespace and directories.
+    fn ovs(&self, program: &str) -> Result<Invocation> {
+        let command = self.programs.command(program)?.in_netns(self.netns.path());
+        Ok(["OVS_RUNDIR", "OVN_RUNDIR", "OVS_DBDIR", "OVS_SYSCONFDIR"]
+            .into_iter()
+            .fold(command, |command, variable| {
+                command.env(variable, &self.directory)
+            }))
+    }
+}
+
+fn read<A: AsRef<str>>(
+    command: Invocation,
+    arguments: impl IntoIterator<Item = A>,
+) -> Result<String> {
+    command
+        .args(arguments.into_iter().map(|word| word.as_ref().to_owned()))
+        .read()
+}

@@ -1,0 +1,1 @@
+//! A pod on each of two nodes, from API object to packet.
