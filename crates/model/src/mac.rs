@@ -28,9 +28,9 @@ impl MacAddr {
 
     /// The address with kube-ovn's prefix and the low 24 bits of `seed`.
     pub const fn from_seed(seed: u64) -> Self {
-        let [.., a, b, c] = seed.to_be_bytes();
-        let [p, q, r] = Self::PREFIX;
-        Self([p, q, r, a, b, c])
+        let [oui0, oui1, oui2] = Self::PREFIX;
+        let [.., nic0, nic1, nic2] = seed.to_be_bytes();
+        Self([oui0, oui1, oui2, nic0, nic1, nic2])
     }
 
     /// The address that belongs to `name` for ever: a hash of it (64-bit FNV-1a), so that a router
@@ -50,8 +50,11 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 
 impl fmt::Display for MacAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02X}:{b:02X}:{c:02X}:{d:02X}:{e:02X}:{g:02X}")
+        for (index, octet) in self.0.iter().enumerate() {
+            let colon = if index == 0 { "" } else { ":" };
+            write!(f, "{colon}{octet:02X}")?;
+        }
+        Ok(())
     }
 }
 
