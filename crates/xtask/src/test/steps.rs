@@ -19,7 +19,7 @@ const ROOT_TESTS: &str = "root-tests";
 const LAB: &str = "e2e";
 
 /// The programs that the lab starts.
-const PROGRAMS: [&str; 4] = ["controller", "daemon", "nat-gateway", "pinger"];
+const PROGRAMS: [&str; 5] = ["cni-shim", "controller", "daemon", "nat-gateway", "pinger"];
 
 /// Runs one level and counts its tests.
 ///

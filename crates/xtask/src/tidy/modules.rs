@@ -5,6 +5,9 @@ use std::path::Path;
 use super::tree::Tree;
 use super::violation::Violation;
 
+/// Folders whose files, and whose folders with a `main.rs`, are programs of their own.
+const TARGETS: [&str; 4] = ["tests", "benches", "examples", "src/bin"];
+
 pub(crate) fn check(tree: &Tree) -> Vec<Violation> {
     let folders = tree.rust().filter_map(|(path, _)| module_folder(path));
     let orphans = tree
@@ -34,17 +37,21 @@ fn module_folder(path: &str) -> Option<Violation> {
 
 /// Whether cargo itself finds the file.
 fn is_root(path: &str) -> bool {
-    let path = Path::new(path);
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let folder = path.parent().unwrap_or(path);
-    let target = ["tests", "benches", "examples", "src/bin"]
-        .iter()
-        .any(|targets| folder.ends_with(targets));
-    let main = folder.ends_with("src") && ["lib.rs", "main.rs"].contains(&name);
-    target || main || name == "build.rs"
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let is_target = |folder: &str| {
+        TARGETS
+            .iter()
+            .any(|target| Path::new(folder).ends_with(target))
+    };
+    match file {
+        "build.rs" => true,
+        "main.rs" => {
+            let above = folder.rsplit_once('/').map_or("", |(above, _)| above);
+            Path::new(folder).ends_with("src") || is_target(above)
+        }
+        "lib.rs" => Path::new(folder).ends_with("src"),
+        _ => is_target(folder),
+    }
 }
 
 /// Whether the parent module declares the file, or another file of the crate includes it by path.
@@ -123,6 +130,8 @@ mod tests {
             ("a/src/c.rs", ""),
             ("a/src/bin/tool.rs", ""),
             ("a/tests/whole.rs", ""),
+            ("a/tests/real/main.rs", "mod part;"),
+            ("a/tests/real/part.rs", ""),
             ("a/build.rs", ""),
         ]);
         assert_eq!(orphans, [""; 0]);
