@@ -3,8 +3,7 @@
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::process;
-use crate::workspace::Workspace;
+use crate::{process, workspace::Workspace};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]

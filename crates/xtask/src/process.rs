@@ -1,8 +1,10 @@
 //! Running other programs; the only module that does.
 
-use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::{
+    ffi::OsStr,
+    io::{BufRead, BufReader, Write},
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, Result, bail};
 

@@ -8,12 +8,13 @@ mod tally;
 
 use anyhow::{Result, bail};
 
-use self::level::Level;
-use self::report::{Entry, Report};
-use self::stopwatch::Stopwatch;
-use self::tally::Tally;
-use crate::console;
-use crate::workspace::Workspace;
+use self::{
+    level::Level,
+    report::{Entry, Report},
+    stopwatch::Stopwatch,
+    tally::Tally,
+};
+use crate::{console, workspace::Workspace};
 
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]

@@ -13,10 +13,8 @@ mod violation;
 use anyhow::{Result, bail};
 use cargo_metadata::MetadataCommand;
 
-use self::tree::Tree;
-use self::violation::Violation;
-use crate::console;
-use crate::workspace::Workspace;
+use self::{tree::Tree, violation::Violation};
+use crate::{console, workspace::Workspace};
 
 /// Checks every rule and prints one line for each violation.
 ///

@@ -1,8 +1,7 @@
 //! `clippy.toml` of the pure crates: clippy reads the nearest file and nothing above it, so theirs
 //! is the workspace's with more bans.
 
-use std::fmt::Write;
-use std::fs;
+use std::{fmt::Write, fs};
 
 use anyhow::{Context, Result, ensure};
 

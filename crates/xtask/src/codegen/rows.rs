@@ -1,9 +1,6 @@
 //! The tables and columns of OVN's and Open vSwitch's databases, from their `.ovsschema` files.
 
-use std::collections::BTreeSet;
-use std::fmt::Write;
-use std::fs;
-use std::path::Path;
+use std::{collections::BTreeSet, fmt::Write, fs, path::Path};
 
 use anyhow::{Context, Result};
 use assets::DebianRoot;

@@ -20,7 +20,7 @@ pub(crate) enum Level {
     Unit,
     /// Tests with root: real OVN, Open vSwitch, kernel, API server.
     Root,
-    /// The root level again and again, to find what fails now and then.
+    /// Each crate built alone, and the root level again to find what fails now and then.
     Slow,
 }
 
@@ -46,7 +46,9 @@ impl Level {
             Self::Docs => "documentation builds, links lead somewhere",
             Self::Unit => "units, properties, scenarios, fake peers; no root",
             Self::Root => "real OVN, Open vSwitch, kernel and API server; root",
-            Self::Slow => "the root level three more times; scale and upgrade are not written yet",
+            Self::Slow => {
+                "each crate alone, the root level three more times; no scale or upgrade tests yet"
+            }
         }
     }
 

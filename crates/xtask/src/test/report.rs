@@ -1,7 +1,6 @@
 //! The table at the end.
 
-use super::level::Level;
-use super::tally::Tally;
+use super::{level::Level, tally::Tally};
 
 /// How one level went.
 #[derive(Debug, Clone)]

@@ -1,13 +1,15 @@
 //! What each level does.
 
 use anyhow::{Context, Result, ensure};
-use cargo_metadata::MetadataCommand;
+use cargo_metadata::{MetadataCommand, Package};
 
-use super::level::Level;
-use super::tally::Tally;
-use crate::process::{cargo, run as run_command, stream, succeeds};
-use crate::workspace::Workspace;
-use crate::{codegen, console, host, process, tidy};
+use super::{level::Level, tally::Tally};
+use crate::{
+    codegen, console, host,
+    process::{self, cargo, run as run_command, stream, succeeds},
+    tidy,
+    workspace::Workspace,
+};
 
 /// How often the slow level repeats the root level.
 const REPETITIONS: u32 = 3;
@@ -89,11 +91,23 @@ fn root(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
 
 fn slow(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     host::require_root("the slow level")?;
+    check_alone(workspace)?;
     assets::prepare_all()?;
     build_programs(workspace)?;
     for repetition in 1..=REPETITIONS {
         console::say(&format!("-- slow: {repetition} of {REPETITIONS} --"));
         run_root_tests(workspace, tally)?;
+    }
+    Ok(())
+}
+
+/// Each package by itself: built together, one package's features hide what another forgot.
+fn check_alone(workspace: &Workspace) -> Result<()> {
+    for package in members(workspace)? {
+        let name = package.name.as_str();
+        console::say(&format!("-- slow: {name} alone --"));
+        let arguments = ["check", "--locked", "--all-targets", "--package", name];
+        run_command(cargo(workspace, &arguments))?;
     }
     Ok(())
 }
@@ -129,12 +143,7 @@ fn root_command(workspace: &Workspace, packages: &[String]) -> std::process::Com
 }
 
 fn packages_with_root_tests(workspace: &Workspace) -> Result<Vec<String>> {
-    let metadata = MetadataCommand::new()
-        .current_dir(workspace.root())
-        .no_deps()
-        .exec()?;
-    let packages: Vec<String> = metadata
-        .workspace_packages()
+    let packages: Vec<String> = members(workspace)?
         .into_iter()
         .filter(|package| package.features.contains_key(ROOT_TESTS))
         .map(|package| package.name.to_string())
@@ -144,6 +153,13 @@ fn packages_with_root_tests(workspace: &Workspace) -> Result<Vec<String>> {
         "no package has the feature `{ROOT_TESTS}`"
     );
     Ok(packages)
+}
+
+/// The packages of the workspace.
+fn members(workspace: &Workspace) -> Result<Vec<Package>> {
+    let mut command = MetadataCommand::new();
+    let metadata = command.current_dir(workspace.root()).no_deps().exec()?;
+    Ok(metadata.packages)
 }
 
 /// Runs tests, shows what they print, and counts them.

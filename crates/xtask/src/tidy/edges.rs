@@ -1,7 +1,9 @@
 //! Which crate may use which of ours: a closed table, and the whole architecture on one screen.
 
-use super::manifests::{Kind, Member, Use};
-use super::violation::Violation;
+use super::{
+    manifests::{Kind, Member, Use},
+    violation::Violation,
+};
 use crate::codegen::is_generated_path;
 
 /// What the edges of a crate are held to.

@@ -1,7 +1,6 @@
 //! Generated files say so in their first lines, and no other file does.
 
-use super::tree::Tree;
-use super::violation::Violation;
+use super::{tree::Tree, violation::Violation};
 use crate::codegen::{MARK, is_generated_path};
 
 /// A mark counts only here, so that prose may speak of it.

@@ -2,8 +2,7 @@
 
 use cargo_metadata::{Dependency, DependencyKind, Metadata, Package};
 
-use super::tree::Tree;
-use super::violation::Violation;
+use super::{tree::Tree, violation::Violation};
 
 /// A package of the workspace, as far as the rules look at it.
 #[derive(Debug, Clone)]

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::tree::Tree;
-use super::violation::Violation;
+use super::{tree::Tree, violation::Violation};
 
 /// Folders whose files, and whose folders with a `main.rs`, are programs of their own.
 const TARGETS: [&str; 4] = ["tests", "benches", "examples", "src/bin"];

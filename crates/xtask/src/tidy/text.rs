@@ -1,7 +1,9 @@
 //! Rules about lines of text.
 
-use super::tree::{Tree, is_rust};
-use super::violation::Violation;
+use super::{
+    tree::{Tree, is_rust},
+    violation::Violation,
+};
 
 /// What is wrong with a line, and what to do.
 type Finding = (&'static str, &'static str);
