@@ -19,6 +19,8 @@ use testkit::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The tunnel address of the second node.
+const N2_TUNNEL: &str = "10.201.0.12";
 
 /// One switch `s` with two ports.
 const SWITCH: &str = "
@@ -89,7 +91,7 @@ fn two_pods_across_geneve(
 fn the_kernel_answers_a_second_time_on_a_nic_of_a_netdev_bridge_unless_ingress_drops() {
     lab::run(LabOptions::on(OvnVersion::V25_03), async |lab| {
         let (n1, n2) = (lab.node("n1")?.netns(), lab.node("n2")?.netns());
-        let tunnel = ip("10.201.0.12");
+        let tunnel = ip(N2_TUNNEL);
         wait_for_ping(n1, tunnel, PATIENCE).await?;
         let silenced = ping(n1, tunnel)?;
         assert_eq!((silenced.received, silenced.duplicates), (3, 0));
@@ -152,21 +154,46 @@ fn a_forward_chain_that_drops_by_policy_is_opened_only_by_a_rule_of_its_own() ->
 }
 
 #[test]
-fn taps_and_their_addresses_vanish_with_vswitchd_and_come_back_bare() {
-    lab::run(LabOptions::on(OvnVersion::V25_03), async |lab| {
-        let tunnel = ip("10.201.0.12");
-        wait_for_ping(lab.node("n1")?.netns(), tunnel, PATIENCE).await?;
+fn taps_and_their_addresses_survive_a_killed_vswitchd_on_23_03() {
+    killed_vswitchd(OvnVersion::V23_03);
+}
 
+#[test]
+fn taps_and_their_addresses_survive_a_killed_vswitchd_on_25_03() {
+    killed_vswitchd(OvnVersion::V25_03);
+}
+
+fn killed_vswitchd(version: OvnVersion) {
+    lab::run(LabOptions::on(version), async |lab| {
+        wait_for_ping(lab.node("n1")?.netns(), ip(N2_TUNNEL), PATIENCE).await?;
         let n2 = lab.node_mut("n2")?;
+        n2.kill_vswitchd()?;
+        let left = addresses(n2)?;
+        assert!(
+            left.contains(N2_TUNNEL) && left.contains("NO-CARRIER"),
+            "{left}"
+        );
+
+        n2.start_vswitchd()?;
+        wait_for_ping(lab.node("n1")?.netns(), ip(N2_TUNNEL), PATIENCE).await
+    });
+}
+
+#[test]
+fn taps_and_their_addresses_vanish_when_vswitchd_cleans_up_and_come_back_bare() {
+    lab::run(LabOptions::on(OvnVersion::V25_03), async |lab| {
+        wait_for_ping(lab.node("n1")?.netns(), ip(N2_TUNNEL), PATIENCE).await?;
+        let n2 = lab.node_mut("n2")?;
+        n2.appctl(["exit", "--cleanup"])?;
         n2.kill_vswitchd()?;
         assert!(addresses(n2).is_err(), "the tap outlived vswitchd");
 
-        n2.restart_vswitchd()?;
+        n2.start_vswitchd()?;
         let bare = wait_until("the tap is back", PATIENCE, async || addresses(n2)).await?;
-        assert!(!bare.contains("10.201.0.12"), "{bare}");
+        assert!(!bare.contains(N2_TUNNEL), "{bare}");
 
         n2.restore_tunnel_address().await?;
-        wait_for_ping(lab.node("n1")?.netns(), tunnel, PATIENCE).await
+        wait_for_ping(lab.node("n1")?.netns(), ip(N2_TUNNEL), PATIENCE).await
     });
 }
 
@@ -185,10 +212,10 @@ fn an_internal_port_moves_into_the_namespace_of_a_pod() {
         let (node, pod) = (lab.node("n1")?, Netns::create("internal")?);
         node.vs("add-port br-int a
              set Interface a type=internal external_ids:iface-id=a")?;
-        let moved = [format!("link set a netns {}", pod.name())];
+        let moved = [format!("link set dev a netns {}", pod.name())];
         wait_until("the port moves", PATIENCE, async || node.netns().ip(&moved)).await?;
         pod.ip([
-            "link set a address 00:00:00:00:01:01 mtu 1400 up",
+            "link set dev a address 00:00:00:00:01:01 mtu 1400 up",
             "address add 10.1.0.11/24 dev a",
         ])?;
         wait_for_ping(&pod, b.address(), PATIENCE).await?;

@@ -28,8 +28,14 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Set, a failed or finished lab stays until the file it names is removed.
 const KEEP: &str = "LAB_KEEP";
-const MANAGEMENT_NETWORK: u8 = 200;
-const TUNNEL_NETWORK: u8 = 201;
+const MANAGEMENT: Network = Network {
+    bridge: "mgmt",
+    number: 200,
+};
+const TUNNEL: Network = Network {
+    bridge: "tunnel",
+    number: 201,
+};
 const CENTRAL_HOST: u8 = 2;
 const FIRST_NODE_HOST: u8 = 11;
 /// Lines of each log in the report of a failed lab.
@@ -73,6 +79,30 @@ pub struct Lab {
     directory: TempDir,
 }
 
+/// One of the lab's two networks: `10.<number>.0.0/24` and `fd00:<number, hexadecimal>::/64`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Network {
+    bridge: &'static str,
+    number: u8,
+}
+
+// === impl Network ===
+
+impl Network {
+    fn address(self, family: IpFamily, host: u8) -> IpAddr {
+        match family {
+            IpFamily::V4 => Ipv4Addr::new(10, self.number, 0, host).into(),
+            IpFamily::V6 => {
+                Ipv6Addr::new(0xfd00, self.number.into(), 0, 0, 0, 0, 0, host.into()).into()
+            }
+        }
+    }
+
+    fn mac(self, host: u8) -> String {
+        format!("02:00:00:00:{:02x}:{host:02x}", self.number)
+    }
+}
+
 // === impl Families ===
 
 impl Families {
@@ -85,10 +115,10 @@ impl Families {
         }
     }
 
-    fn host(self, network: u8, host: u8) -> DualStack<IpAddr> {
+    fn host(self, network: Network, host: u8) -> DualStack<IpAddr> {
         let mut addresses = DualStack::NONE;
         for family in self.all() {
-            *addresses.get_mut(*family) = Some(address(*family, network, host));
+            *addresses.get_mut(*family) = Some(network.address(*family, host));
         }
         addresses
     }
@@ -192,11 +222,12 @@ impl Lab {
             .tempdir()
             .context("no temporary directory")?;
         let switch = Netns::create("switch")?;
-        switch.ip(["mgmt", "tunnel"].map(|name| format!("link add {name} up type bridge")))?;
+        switch.ip([MANAGEMENT, TUNNEL]
+            .map(|network| format!("link add {} up type bridge", network.bridge)))?;
 
         let central = Netns::create("central")?;
-        plug(&central, MANAGEMENT_NIC, &switch, "mgmt", "central")?;
-        let addresses = options.families.host(MANAGEMENT_NETWORK, CENTRAL_HOST);
+        plug(&central, MANAGEMENT_NIC, CENTRAL_HOST, &switch, MANAGEMENT)?;
+        let addresses = options.families.host(MANAGEMENT, CENTRAL_HOST);
         central.ip(addresses
             .values()
             .map(|address| add_address(MANAGEMENT_NIC, *address)))?;
@@ -229,28 +260,17 @@ impl Lab {
         let families = self.options.families;
         let host = FIRST_NODE_HOST + number;
         let netns = Netns::create(&name)?;
-        plug(
-            &netns,
-            MANAGEMENT_NIC,
-            &self.switch,
-            "mgmt",
-            &format!("{name}-mgmt"),
-        )?;
-        plug(
-            &netns,
-            TUNNEL_NIC,
-            &self.switch,
-            "tunnel",
-            &format!("{name}-tunnel"),
-        )?;
-        let management = families.host(MANAGEMENT_NETWORK, host);
+        plug(&netns, MANAGEMENT_NIC, host, &self.switch, MANAGEMENT)?;
+        plug(&netns, TUNNEL_NIC, host, &self.switch, TUNNEL)?;
+        let management = families.host(MANAGEMENT, host);
         netns.ip(management
             .values()
             .map(|address| add_address(MANAGEMENT_NIC, *address)))?;
         let place = Place {
             netns,
             management,
-            tunnel: families.host(TUNNEL_NETWORK, host),
+            tunnel: families.host(TUNNEL, host),
+            tunnel_mac: TUNNEL.mac(host),
             directory: subdirectory(self.directory.path(), &name)?,
         };
         Node::start(&name, place, programs, &self.southbound()?)
@@ -373,7 +393,7 @@ impl Lab {
     }
 
     fn remote(&self, port: u16) -> Result<String> {
-        let addresses = self.options.families.host(MANAGEMENT_NETWORK, CENTRAL_HOST);
+        let addresses = self.options.families.host(MANAGEMENT, CENTRAL_HOST);
         let address = addresses.values().next().context("a lab has addresses")?;
         Ok(format!("tcp:{}", std::net::SocketAddr::new(*address, port)))
     }
@@ -385,7 +405,10 @@ impl Lab {
     )]
     fn report(&self) {
         for log in logs(self.directory.path()) {
-            eprintln!("--- {}\n{}", log.display(), tail(&log, TAIL));
+            let told = tail(&log, TAIL);
+            if !told.is_empty() {
+                eprintln!("--- {}\n{told}", log.display());
+            }
         }
     }
 
@@ -416,17 +439,20 @@ impl Lab {
     }
 }
 
-/// Joins `netns` to a bridge of `switch`: `nic` there, `port` here.
-fn plug(netns: &Netns, nic: &str, switch: &Netns, bridge: &str, port: &str) -> Result<()> {
+/// Joins `netns` to a network by `nic`, as the `host`th station there.
+fn plug(netns: &Netns, nic: &str, host: u8, switch: &Netns, network: Network) -> Result<()> {
+    let bridge = network.bridge;
+    let port = format!("{bridge}{host}");
+    let mac = network.mac(host);
     switch.ip([
         format!(
-            "link add {port} type veth peer name {nic} netns {}",
+            "link add {port} type veth peer name {nic} address {mac} netns {}",
             netns.name()
         ),
         format!("link set {port} master {bridge} up"),
     ])?;
     netns.ip([format!("link set {nic} up")])?;
-    switch.disable_tx_offload(port)?;
+    switch.disable_tx_offload(&port)?;
     netns.disable_tx_offload(nic)
 }
 
@@ -435,13 +461,6 @@ pub(crate) fn add_address(link: &str, address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => format!("address replace {address}/24 dev {link}"),
         IpAddr::V6(address) => format!("address replace {address}/64 dev {link} nodad"),
-    }
-}
-
-fn address(family: IpFamily, network: u8, host: u8) -> IpAddr {
-    match family {
-        IpFamily::V4 => Ipv4Addr::new(10, network, 0, host).into(),
-        IpFamily::V6 => Ipv6Addr::new(0xfd00, network.into(), 0, 0, 0, 0, 0, host.into()).into(),
     }
 }
 

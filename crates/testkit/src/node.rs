@@ -53,6 +53,8 @@ pub(crate) struct Place {
     pub(crate) netns: Netns,
     pub(crate) management: DualStack<IpAddr>,
     pub(crate) tunnel: DualStack<IpAddr>,
+    /// Of `eth1`; the tunnel bridge takes it over.
+    pub(crate) tunnel_mac: String,
     pub(crate) directory: PathBuf,
 }
 
@@ -82,7 +84,7 @@ impl Node {
         };
         node.silence_tunnel_nic()?;
         node.start_database()?;
-        node.configure(southbound)?;
+        node.configure(southbound, &place.tunnel_mac)?;
         node.start_vswitchd()?;
         Ok(node)
     }
@@ -131,7 +133,7 @@ impl Node {
     }
 
     /// All that a node knows at its first start, in one transaction before vswitchd runs.
-    fn configure(&self, southbound: &str) -> Result<()> {
+    fn configure(&self, southbound: &str, mac: &str) -> Result<()> {
         let encap = self
             .tunnel
             .values()
@@ -146,14 +148,18 @@ impl Node {
              add-br br-int
              set Bridge br-int datapath_type=netdev fail_mode=secure
              add-br {TUNNEL_BRIDGE}
-             set Bridge {TUNNEL_BRIDGE} datapath_type=netdev
+             set Bridge {TUNNEL_BRIDGE} datapath_type=netdev other_config:hwaddr=\"{mac}\"
              add-port {TUNNEL_BRIDGE} {TUNNEL_NIC}",
             name = self.name,
         ))
         .map(drop)
     }
 
-    fn start_vswitchd(&mut self) -> Result<()> {
+    /// Starts vswitchd, as again after [`Node::kill_vswitchd`].
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_vswitchd(&mut self) -> Result<()> {
         let vswitchd = self
             .ovs("ovs-vswitchd")?
             .arg(self.ovs_socket())
@@ -190,23 +196,15 @@ impl Node {
         wait_until(&what, PATIENCE, async || self.netns.ip(&commands)).await
     }
 
-    /// Kills vswitchd; its taps and their addresses vanish with it.
+    /// Kills vswitchd.
     ///
     /// # Errors
-    /// It is not running.
+    /// It was never started.
     pub fn kill_vswitchd(&mut self) -> Result<()> {
         self.vswitchd
             .as_mut()
             .context("vswitchd was started")?
             .kill()
-    }
-
-    /// Starts vswitchd again after [`Node::kill_vswitchd`].
-    ///
-    /// # Errors
-    /// It cannot be started.
-    pub fn restart_vswitchd(&mut self) -> Result<()> {
-        self.start_vswitchd()
     }
 
     /// The node's name; also its chassis name and hostname.

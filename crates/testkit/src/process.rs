@@ -71,15 +71,18 @@ impl Drop for Process {
     }
 }
 
-/// The last `lines` lines of a log, or why there is none.
+/// The last `lines` lines of a log, without what OVS says at its level INFO; or why there is none.
 pub fn tail(log: &Path, lines: usize) -> String {
     let text = match fs::read(log) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) => return format!("{}: {error}", log.display()),
     };
-    let all: Vec<&str> = text.lines().collect();
-    all.iter()
-        .skip(all.len().saturating_sub(lines))
+    let told: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.contains("|INFO|"))
+        .collect();
+    told.iter()
+        .skip(told.len().saturating_sub(lines))
         .copied()
         .collect::<Vec<_>>()
         .join("\n")
