@@ -20,6 +20,7 @@
 
 pub mod api_server;
 pub mod bin;
+pub mod cluster;
 pub mod command;
 pub mod lab;
 pub mod netns;
@@ -33,6 +34,7 @@ pub mod wait;
 pub mod wired;
 
 pub use api_server::ApiServer;
+pub use cluster::{Cluster, RunningPod};
 pub use lab::{Families, Lab, LabOptions};
 pub use netns::Netns;
 pub use node::Node;

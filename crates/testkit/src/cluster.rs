@@ -1,0 +1,248 @@
+//! A lab with our own programs: the CRDs, Node objects, the controller, a daemon on each node.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    io::{Read, Write},
+    net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use model::{DualStack, IpFamily};
+
+use crate::{
+    Lab, Netns, Node, Sandbox,
+    bin::bin,
+    command::Invocation,
+    objects::{self, PodBuilder},
+    process::Process,
+    wait_until,
+};
+
+const CRDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/crds");
+const CONTROLLER_ADMIN: u16 = 10660;
+const DAEMON_ADMIN: u16 = 10665;
+const READY: Duration = Duration::from_secs(30);
+const HTTP_DEADLINE: Duration = Duration::from_secs(2);
+const LOG_FILTER: &str = "info,controller=debug,daemon=debug";
+
+/// Our programs, running in a lab with an API server.
+#[derive(Debug)]
+pub struct Cluster<'lab> {
+    lab: &'lab Lab,
+    controller: Option<Process>,
+    daemons: BTreeMap<String, Process>,
+}
+
+/// A pod that was attached by `ADD`.
+#[derive(Debug)]
+pub struct RunningPod {
+    /// The object as it was created, with its UID.
+    pub object: Pod,
+    /// Its namespace and its way to the plugin.
+    pub sandbox: Sandbox,
+    /// The addresses of the CNI result.
+    pub addresses: DualStack<IpAddr>,
+}
+
+// === impl Cluster ===
+
+impl<'lab> Cluster<'lab> {
+    /// Applies the CRDs, creates the Node objects and starts our programs.
+    ///
+    /// # Errors
+    /// A program was not built, or is not ready after 30 seconds: then what it still lacks.
+    pub async fn start(lab: &'lab Lab) -> Result<Self> {
+        let api_server = lab.api_server()?;
+        api_server.apply_crds(Path::new(CRDS)).await?;
+        for node in lab.nodes() {
+            api_server
+                .create_node(&objects::node(node.name(), node.addresses()))
+                .await?;
+        }
+        let mut cluster = Self {
+            lab,
+            controller: None,
+            daemons: BTreeMap::new(),
+        };
+        cluster.start_controller()?;
+        for node in lab.nodes() {
+            cluster.start_daemon(node)?;
+        }
+        cluster.ready().await?;
+        Ok(cluster)
+    }
+
+    /// Waits until the controller and every daemon are ready.
+    ///
+    /// # Errors
+    /// They are not after 30 seconds: then what one still lacks.
+    pub async fn ready(&self) -> Result<()> {
+        let central = self.lab.central().netns();
+        wait_until("the controller is ready", READY, async || {
+            ask(central, CONTROLLER_ADMIN)
+        })
+        .await?;
+        for node in self.lab.nodes() {
+            let what = format!("the daemon of {} is ready", node.name());
+            wait_until(&what, READY, async || ask(node.netns(), DAEMON_ADMIN)).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts the controller; one that runs is killed first.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn start_controller(&mut self) -> Result<()> {
+        self.controller = None;
+        let families = self.lab.families().all();
+        let program = ours("controller")?
+            .in_netns(self.lab.central().netns().path())
+            .arg(format!("--ovn-nb-addr={}", self.lab.northbound()?))
+            .arg(format!(
+                "--kubeconfig={}",
+                self.lab.api_server()?.kubeconfig().display()
+            ))
+            .arg(format!(
+                "--default-cidr={}",
+                join(families, "10.16.0.0/16", "fd00:10:16::/112")
+            ))
+            .arg(format!(
+                "--node-switch-cidr={}",
+                join(families, "100.64.0.0/16", "fd00:100:64::/112")
+            ));
+        let directory = self.lab.directory().join("central");
+        self.controller = Some(program.spawn("controller", &directory)?);
+        Ok(())
+    }
+
+    /// Starts the daemon of a node; one that runs is killed first.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn start_daemon(&mut self, node: &Node) -> Result<()> {
+        self.daemons.remove(node.name());
+        let program = ours("daemon")?
+            .in_netns(node.netns().path())
+            .arg(format!("--node-name={}", node.name()))
+            .arg(format!("--bind-socket={}", socket(node).display()))
+            .arg(format!("--ovs-socket={}", node.ovs_socket()))
+            .arg(format!(
+                "--kubeconfig={}",
+                self.lab.api_server()?.kubeconfig().display()
+            ));
+        let process = program.spawn("daemon", node.directory())?;
+        self.daemons.insert(node.name().to_owned(), process);
+        Ok(())
+    }
+
+    /// The controller's process.
+    ///
+    /// # Errors
+    /// It could not be started before.
+    pub fn controller(&mut self) -> Result<&mut Process> {
+        self.controller
+            .as_mut()
+            .context("the controller was started")
+    }
+
+    /// Creates a pod on a node and attaches it as kubelet would, at once.
+    ///
+    /// # Errors
+    /// The API server rejects the pod, or `ADD` fails.
+    pub async fn run_pod(&self, pod: PodBuilder, node: &str) -> Result<RunningPod> {
+        let object = self
+            .lab
+            .api_server()?
+            .create_pod(&pod.on(node).build())
+            .await?;
+        let sandbox = self.sandbox(&object, node)?;
+        let addresses = sandbox.add()?;
+        Ok(RunningPod {
+            object,
+            sandbox,
+            addresses,
+        })
+    }
+
+    /// A new sandbox of a pod that exists, not attached yet.
+    ///
+    /// # Errors
+    /// The namespace cannot be made.
+    pub fn sandbox(&self, pod: &Pod, node: &str) -> Result<Sandbox> {
+        let node = self.lab.node(node)?;
+        Sandbox::create(node, pod, &socket(node))
+    }
+}
+
+// === impl RunningPod ===
+
+impl RunningPod {
+    /// Its namespace.
+    pub const fn netns(&self) -> &Netns {
+        self.sandbox.netns()
+    }
+
+    /// Its IPv4 address, or the IPv6 one where it has no other.
+    ///
+    /// # Errors
+    /// The CNI result held none.
+    pub fn first_address(&self) -> Result<IpAddr> {
+        self.addresses
+            .values()
+            .next()
+            .copied()
+            .context("a pod has an address")
+    }
+
+    /// Its address of a family.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn address(&self, family: IpFamily) -> Result<IpAddr> {
+        self.addresses
+            .get(family)
+            .copied()
+            .with_context(|| format!("{} has no {family:?} address", self.netns().name()))
+    }
+}
+
+fn socket(node: &Node) -> PathBuf {
+    node.directory().join("daemon.sock")
+}
+
+/// One of our programs; `RUST_LOG` is handed through.
+fn ours(name: &str) -> Result<Invocation> {
+    let filter = env::var("RUST_LOG").unwrap_or_else(|_| LOG_FILTER.to_owned());
+    Ok(Invocation::new(bin(name)?)
+        .env("RUST_LOG", filter)
+        .env("RUST_BACKTRACE", "1")
+        .env("NO_COLOR", "1"))
+}
+
+fn join(families: &[IpFamily], v4: &str, v6: &str) -> String {
+    let cidrs: Vec<&str> = families
+        .iter()
+        .map(|family| match family {
+            IpFamily::V4 => v4,
+            IpFamily::V6 => v6,
+        })
+        .collect();
+    cidrs.join(",")
+}
+
+/// Asks `/readyz`; the error is what is missing.
+fn ask(netns: &Netns, port: u16) -> Result<()> {
+    let address = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+    let mut stream = netns.run(|| Ok(TcpStream::connect_timeout(&address, HTTP_DEADLINE)?))?;
+    stream.set_read_timeout(Some(HTTP_DEADLINE))?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    ensure!(answer.starts_with("HTTP/1.1 200"), "it answers {answer}");
+    Ok(())
+}
