@@ -1,3 +1,147 @@
-//! The kube-ovn controller: plans and commits the OVN northbound database.
+//! The controller: wiring of 1 index, 2 plan, 3 sync, 4 status, 5 ipam.
+//!
+//! ```text
+//! API server --watch (one task a kind)--> index --dirty owners--> sync --> NB
+//!      ^                                    |                      ^
+//!      +------------ recorder <---claims----+      canary ---------+
+//! ```
 
-fn main() {}
+mod args;
+mod watch;
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use controller_index::{Index, Shared};
+use controller_status::{Bootstrap, Recorder, Writer};
+use controller_sync::{Canary, Metrics, Sync};
+use k8s_openapi::api::core::v1 as core;
+use kit::backoff::Backoff;
+use kit::metrics::Registry;
+use kit::readiness::Readiness;
+use kit::shutdown::Shutdown;
+use kit::tasks::Tasks;
+use kube::Client;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+use crate::args::Args;
+use crate::watch::watch;
+
+/// How long tasks may take to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    kit::telemetry::init(&args.log)?;
+    let shutdown = kit::shutdown::on_signal()?;
+    run(args, shutdown).await
+}
+
+/// Every task and channel of the program.
+async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
+    let kubernetes = kubernetes_client(&args).await?;
+    let registry = Registry::new()?;
+    let readiness = Readiness::new();
+    let (settled, writable) = (
+        readiness.condition("settled"),
+        readiness.condition("writable"),
+    );
+    let index = Shared::new(Index::new(args.defaults()));
+    let (nb, driver) = ovsdb::Client::new(controller_sync::options(args.ovn_nb_addr.clone()));
+    let metrics = Metrics::register(&registry)?;
+
+    let mut tasks = Tasks::new(shutdown.clone());
+    tasks.spawn(
+        "admin",
+        kit::admin::serve(
+            args.admin.admin_address,
+            readiness,
+            registry,
+            shutdown.clone(),
+        ),
+    );
+    tasks.spawn("nb", drive(driver, shutdown.clone()));
+    tasks.spawn(
+        "bootstrap",
+        ensure(args.bootstrap(), kubernetes.clone(), shutdown.clone()),
+    );
+    spawn_watches(&mut tasks, &kubernetes, &index, &shutdown);
+    let recorder = Recorder::new(index.clone(), Writer::new(kubernetes));
+    tasks.spawn("recorder", recorder.run(shutdown.clone()));
+    tasks.spawn(
+        "canary",
+        Canary::new(nb.clone(), writable).run(shutdown.clone()),
+    );
+    tasks.spawn("sync", Sync::new(index, nb, metrics, settled).run(shutdown));
+    tasks.join(GRACE).await?;
+    Ok(())
+}
+
+/// The table of watches.
+fn spawn_watches(tasks: &mut Tasks, client: &Client, index: &Shared, shutdown: &Shutdown) {
+    macro_rules! watches {
+        ($($name:literal => $kind:ty),* $(,)?) => {
+            $(tasks.spawn(
+                $name,
+                watch::<$kind>(client.clone(), index.clone(), shutdown.clone()),
+            );)*
+        };
+    }
+    watches! {
+        "watch-vpcs" => api::Vpc,
+        "watch-subnets" => api::Subnet,
+        "watch-ips" => api::Ip,
+        "watch-nodes" => core::Node,
+        "watch-pods" => core::Pod,
+    }
+}
+
+async fn kubernetes_client(args: &Args) -> anyhow::Result<Client> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let config = match &args.kubeconfig {
+        Some(path) => {
+            let file = Kubeconfig::read_from(path)
+                .with_context(|| format!("--kubeconfig {} cannot be read", path.display()))?;
+            let options = KubeConfigOptions::default();
+            kube::Config::from_custom_kubeconfig(file, &options).await?
+        }
+        None => {
+            kube::Config::incluster().context("not inside a cluster; give --kubeconfig FILE")?
+        }
+    };
+    Ok(Client::try_from(config)?)
+}
+
+/// Works for the OVSDB client until shutdown.
+async fn drive(driver: ovsdb::Driver, shutdown: Shutdown) -> Result<(), Infallible> {
+    shutdown.run_until_cancelled(driver.run()).await;
+    Ok(())
+}
+
+/// Creates the default objects, however long the API server takes to be there.
+async fn ensure(
+    bootstrap: Bootstrap,
+    client: Client,
+    shutdown: Shutdown,
+) -> Result<(), Infallible> {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    while let Some(Err(error)) = shutdown
+        .run_until_cancelled(bootstrap.ensure(&client))
+        .await
+    {
+        warn(&error);
+        shutdown.run_until_cancelled(backoff.wait()).await;
+    }
+    shutdown.cancelled().await;
+    Ok(())
+}
+
+fn warn(error: &kube::Error) {
+    let error = kit::error::Chain(error);
+    tracing::warn!(%error, "Cannot create the default objects; are the CRDs of deploy/crds installed?");
+}

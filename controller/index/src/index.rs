@@ -123,6 +123,10 @@ impl Index {
         &self.inputs
     }
 
+    pub const fn vpcs(&self) -> &Table<VpcName, Vpc> {
+        &self.vpcs
+    }
+
     pub const fn subnets(&self) -> &Table<SubnetName, Subnet> {
         &self.subnets
     }
@@ -168,6 +172,11 @@ impl Index {
     /// The claimants to look at again.
     pub fn take_claims(&mut self) -> BTreeSet<Claimant> {
         std::mem::take(&mut self.claims)
+    }
+
+    /// Makes the recorder look at the claimant again.
+    pub fn reconsider(&mut self, claimant: Claimant) {
+        self.claims.insert(claimant);
     }
 
     /// The subnets that changed since the last call.

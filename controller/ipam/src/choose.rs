@@ -77,12 +77,11 @@ impl Choice<'_> {
     /// next free one. A full subnet still has the one that the former object of the name leaves.
     fn any(&self, family: IpFamily, cidr: Cidr) -> Result<IpAddr, AllocateError> {
         let pool = self.subnet.pool(family);
+        let left = self.held(family);
+        let left = left.filter(|it| pool.is_some_and(|pool| pool.may_hand_out(*it)));
         self.kept(family)
             .or_else(|| pool?.next())
-            .or_else(|| {
-                self.held(family)
-                    .filter(|it| pool.is_some_and(|pool| pool.may_hand_out(*it)))
-            })
+            .or(left)
             .ok_or_else(|| AllocateError::NoAvailableAddress {
                 subnet: self.request.subnet.clone(),
                 cidr,

@@ -121,19 +121,17 @@ impl Ipam {
     /// When it cannot be had in full, every family and the MAC: then nothing changes.
     pub fn allocate(&mut self, request: &Request) -> Result<Claim, AllocateError> {
         let former = self.registry.get(&request.key);
-        let claim = match former {
-            Some(own) if own.belongs_to(&request.uid) && request.is_met_by(own) => Claim {
+        let own = former.filter(|it| it.belongs_to(&request.uid));
+        if let (Some(foreign), None, Succession::Refuse) = (former, own, request.succession) {
+            let holder = Claimant::from(foreign);
+            return Err(AllocateError::NameConflict { holder });
+        }
+        let claim = match own.filter(|it| request.is_met_by(it)) {
+            Some(own) => Claim {
                 uid: Some(request.uid.clone()),
                 ..own.clone()
             },
-            Some(foreign)
-                if !foreign.belongs_to(&request.uid)
-                    && request.succession == Succession::Refuse =>
-            {
-                let holder = Claimant::from(foreign);
-                return Err(AllocateError::NameConflict { holder });
-            }
-            Some(_) | None => self.choose(request, former)?,
+            None => self.choose(request, former)?,
         };
         self.record(claim.clone());
         Ok(claim)

@@ -29,6 +29,9 @@ pub fn slot_range(cidr: Cidr) -> Option<AddressRange> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ClaimKey, Ipam, Request, SubnetPool, Succession, Uid, Wish};
+    use model::{DualStack, NodeName};
+    use proptest::prelude::*;
 
     fn slots(cidr: &str) -> Option<String> {
         slot_range(cidr.parse().unwrap()).map(|range| range.to_string())
@@ -65,5 +68,47 @@ mod tests {
         for cidr in ["10.0.0.0/30", "10.0.0.0/31", "10.0.0.0/32", "fd00::/126"] {
             assert_eq!(slots(cidr), None, "{cidr}");
         }
+    }
+    proptest! {
+        #[test]
+        fn slots_are_at_most_a_sixteenth_at_the_upper_end_of_the_hosts(len in 0..=128_u8) {
+            let cidr: Cidr = format!("::/{len}").parse().unwrap();
+            let hosts = cidr.hosts().map_or(0, |it| number(it.end()) - number(it.start()) + 1);
+            match slot_range(cidr) {
+                None => prop_assert!(hosts < FEWEST_HOSTS),
+                Some(range) => {
+                    let slots = number(range.end()) - number(range.start()) + 1;
+                    prop_assert_eq!(slots, (hosts / 16).clamp(1, 4096));
+                    prop_assert_eq!(range.end(), cidr.hosts().unwrap().end());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_node_never_gets_a_slot_and_a_gateway_may_ask_for_it() {
+        let cidr: Cidr = "100.64.0.0/28".parse().unwrap();
+        let range = slot_range(cidr).unwrap();
+        let join = SubnetPool {
+            cidrs: DualStack::from_values([cidr]).unwrap(),
+            excludes: vec![range],
+            ..SubnetPool::default()
+        };
+        let mut ipam = Ipam::default();
+        ipam.set_subnet(
+            "join".parse().unwrap(),
+            "ovn-cluster".parse().unwrap(),
+            join,
+        );
+        let request = |node: u8| {
+            let node = NodeName::new(format!("n{node}")).unwrap();
+            let (key, uid) = (ClaimKey::from(&node), Uid::new(node.as_str()));
+            Request::new(key, uid, "join".parse().unwrap(), Succession::Inherit)
+        };
+        let mut nodes = (0..20).map_while(|node| ipam.allocate(&request(node)).ok());
+        assert!(nodes.all(|node| !range.contains(node.addresses.v4.unwrap())));
+        let slot = DualStack::from_values([range.start()]).unwrap();
+        let gateway = request(99).with_wish(Wish::Addresses(slot));
+        assert_eq!(ipam.allocate(&gateway).unwrap().addresses, slot);
     }
 }

@@ -12,6 +12,7 @@ use crate::pool::Pool;
 /// What a subnet consists of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SubnetPool {
+    /// At least one; a port gets an address of each.
     pub cidrs: CidrPair,
     /// Never handed out, not even on request.
     pub gateways: DualStack<IpAddr>,

@@ -1,1 +1,34 @@
-//! 3. Desired against replica -> changes -> one transaction; the only writer to NB.
+//! 3. Sync: the desired rows of dirty owners against the replica, committed in batches.
+//!
+//! ```text
+//! dirty owners --plan--> desired --+
+//!                                  +-- diff --> changes --> one transaction --> Outcome
+//! replica --change sets--> View ---+
+//! ```
+//!
+//! This is the only writer of the northbound database. It never asks Kubernetes for anything: it
+//! reads the index.
+
+mod canary;
+mod metrics;
+mod run;
+
+pub use canary::Canary;
+pub use metrics::Metrics;
+pub use run::Sync;
+
+use ovn::managed;
+use ovsdb::{Columns, Options, Remote};
+
+/// The name of the northbound database on its servers.
+pub const DATABASE: &str = ovn::nb::DATABASE;
+
+/// A client's options: the managed tables and columns, and those of the canary.
+pub fn options(remotes: Vec<Remote>) -> Options {
+    let options = Options::new(remotes, DATABASE).leader_only();
+    let managed = managed::TABLES.iter().fold(options, |options, managed| {
+        let columns = managed.columns.iter().chain(managed.children).copied();
+        options.table(managed.table.name, Columns::only(columns))
+    });
+    managed.table(canary::TABLE, Columns::only([canary::COLUMN]))
+}

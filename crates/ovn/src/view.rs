@@ -34,28 +34,26 @@ struct Seen {
 
 impl View {
     /// Takes over the new contents of rows; `None` for a row that is gone. Rows of tables that
-    /// are not managed are passed over.
+    /// are not managed are passed over. Returns the owners whose rows or links changed.
     pub fn update<'a>(
         &mut self,
         changes: impl IntoIterator<Item = (&'a str, Uuid, Option<&'a ovsdb::Row>)>,
-    ) {
+    ) -> BTreeSet<Owner> {
         let mut affected = BTreeSet::new();
+        let mut owners = BTreeSet::new();
         for (table, uuid, row) in changes {
             let Some(managed) = managed::table(table) else {
                 continue;
             };
-            affected.extend(self.forget(uuid));
-            if let Some(row) = row {
-                affected.extend(self.remember(uuid, managed, row));
-            }
+            owners.extend(self.owner(uuid));
+            affected.extend(self.replace(uuid, row.map(|row| Seen::new(managed, row))));
         }
-        // Named rows first: the keys of the others are made from their parents'.
-        for uuid in &affected {
+        // Twice, since the keys of rows without a name are made from their parents'.
+        for uuid in affected.iter().chain(&affected) {
             self.assign_key(*uuid);
         }
-        for uuid in &affected {
-            self.assign_key(*uuid);
-        }
+        owners.extend(affected.iter().filter_map(|uuid| self.owner(*uuid)));
+        owners
     }
 
     /// The rows of `owner`. Where several rows have one meaning, the one with the lowest UUID
@@ -102,52 +100,64 @@ impl View {
         row
     }
 
-    /// Takes `uuid` out of every index; returns it and its children.
-    fn forget(&mut self, uuid: Uuid) -> BTreeSet<Uuid> {
-        let Some(seen) = self.seen.remove(&uuid) else {
-            return BTreeSet::from([uuid]);
-        };
-        if let Some(key) = &seen.key {
-            remove_from(&mut self.by_key, key, &uuid);
-        }
-        if let Some(owner) = &seen.owner {
-            remove_from(&mut self.by_owner, owner, &uuid);
-        }
-        for (child, column) in &seen.children {
-            remove_from(&mut self.parents, child, &(uuid, *column));
-        }
-        seen.children
-            .iter()
-            .map(|(child, _)| *child)
-            .chain([uuid])
-            .collect()
+    fn owner(&self, uuid: Uuid) -> Option<Owner> {
+        self.seen.get(&uuid)?.owner.clone()
     }
 
-    /// Puts `uuid` into the indexes that need no key; returns it and its children.
-    fn remember(
-        &mut self,
-        uuid: Uuid,
-        managed: &'static Managed,
-        row: &ovsdb::Row,
-    ) -> BTreeSet<Uuid> {
-        let seen = Seen::new(managed, row);
-        for (child, column) in &seen.children {
+    /// Puts `new` in the place of what was seen of the row; returns the rows whose key or links
+    /// may differ now: itself, and the children that came, went, or see their parent renamed.
+    fn replace(&mut self, uuid: Uuid, new: Option<Seen>) -> BTreeSet<Uuid> {
+        let old = self.seen.remove(&uuid);
+        let children = |seen: &Option<Seen>| {
+            seen.as_ref()
+                .map(|seen| seen.children.clone())
+                .unwrap_or_default()
+        };
+        let (before, after) = (children(&old), children(&new));
+        for (child, column) in before.difference(&after) {
+            remove_from(&mut self.parents, child, &(uuid, *column));
+        }
+        for (child, column) in after.difference(&before) {
             self.parents
                 .entry(*child)
                 .or_default()
                 .insert((uuid, *column));
         }
-        if let Some(owner) = &seen.owner {
-            self.by_owner.entry(owner.clone()).or_default().insert(uuid);
-        }
-        let affected = seen
-            .children
-            .iter()
-            .map(|(child, _)| *child)
-            .chain([uuid])
-            .collect();
-        self.seen.insert(uuid, seen);
+        let renamed = old.as_ref().map(Seen::name) != new.as_ref().map(Seen::name);
+        let affected: BTreeSet<Uuid> = match renamed {
+            true => before
+                .union(&after)
+                .map(|(child, _)| *child)
+                .chain([uuid])
+                .collect(),
+            false => before
+                .symmetric_difference(&after)
+                .map(|(child, _)| *child)
+                .chain([uuid])
+                .collect(),
+        };
+        self.reindex(uuid, old, new);
         affected
+    }
+
+    fn reindex(&mut self, uuid: Uuid, old: Option<Seen>, new: Option<Seen>) {
+        let (old_owner, key) = old.map_or((None, None), |old| (old.owner, old.key));
+        if let Some(owner) = old_owner {
+            remove_from(&mut self.by_owner, &owner, &uuid);
+        }
+        match new {
+            Some(new) => {
+                if let Some(owner) = &new.owner {
+                    self.by_owner.entry(owner.clone()).or_default().insert(uuid);
+                }
+                self.seen.insert(uuid, Seen { key, ..new });
+            }
+            None => {
+                if let Some(key) = key {
+                    remove_from(&mut self.by_key, &key, &uuid);
+                }
+            }
+        }
     }
 
     fn assign_key(&mut self, uuid: Uuid) {
@@ -173,6 +183,10 @@ impl View {
 // === impl Seen ===
 
 impl Seen {
+    fn name(&self) -> Option<&Datum> {
+        self.columns.get("name")
+    }
+
     fn new(managed: &'static Managed, row: &ovsdb::Row) -> Self {
         let columns = managed
             .columns

@@ -132,6 +132,27 @@ fn another_vpc_may_use_the_same_mac() {
 }
 
 #[test]
+fn a_mac_that_was_exchanged_is_free() {
+    let mut ipam = ipam(pool("10.16.0.0/16"));
+    let (former, later) = (mac("00:00:00:00:00:0A"), mac("00:00:00:00:00:0B"));
+    ipam.allocate(&pod("a").with_mac(former)).unwrap();
+    ipam.allocate(&pod("a").with_mac(later)).unwrap();
+    let heir = ipam.allocate(&pod("b").with_mac(former));
+    assert_eq!(heir.unwrap().mac, former);
+}
+
+#[test]
+fn a_mac_stays_taken_while_the_subnet_of_its_holder_is_unknown() {
+    let mut ipam = ipam(pool("10.16.0.0/16"));
+    let fixed = mac("00:00:00:00:00:0A");
+    ipam.set_subnet(name("t"), vpc("v"), pool("10.17.0.0/16"));
+    let holder = pod("a").in_subnet("t").with_mac(fixed);
+    ipam.allocate(&holder).unwrap();
+    ipam.remove_subnet(&name("t"));
+    assert!(ipam.allocate(&pod("b").with_mac(fixed)).is_err());
+}
+
+#[test]
 fn the_mac_of_the_router_is_given_to_nobody() {
     let router_mac = Some(MacAddr::from_name("web"));
     let mut ipam = ipam(SubnetPool {

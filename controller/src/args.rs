@@ -1,0 +1,100 @@
+//! What the controller is started with. Flags and defaults are those of Kube-OVN.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+use controller_index::{Defaults, Settings};
+use controller_status::{Bootstrap, Network};
+use kit::args::{AdminArgs, LogArgs};
+use model::{AddressRange, CidrPair, DualStack, SubnetName, VpcName};
+use ovsdb::Remote;
+
+/// Plans and commits the OVN northbound database from Kubernetes objects.
+#[derive(Debug, Parser)]
+#[command(name = "kube-ovn-controller", version)]
+pub(crate) struct Args {
+    /// OVN northbound servers, `tcp:<address>:6641` or `unix:<path>`, several joined by commas
+    #[arg(
+        long,
+        env = "OVN_NB_ADDR",
+        value_name = "REMOTES",
+        default_value = "unix:/run/ovn/ovnnb_db.sock",
+        value_delimiter = ','
+    )]
+    pub(crate) ovn_nb_addr: Vec<Remote>,
+
+    /// Kubeconfig; in-cluster configuration where it is not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Name of the default VPC and of its logical router
+    #[arg(long, value_name = "NAME", default_value = api::vpc::DEFAULT)]
+    cluster_router: VpcName,
+
+    /// Subnet of namespaces that no other subnet names
+    #[arg(long, value_name = "NAME", default_value = "ovn-default")]
+    default_ls: SubnetName,
+
+    /// CIDR of the default subnet, `<v4>`, `<v6>` or `<v4>,<v6>`
+    #[arg(long, value_name = "CIDR", default_value = "10.16.0.0/16")]
+    default_cidr: CidrPair,
+
+    /// Gateway of the default subnet [default: the first host of each CIDR]
+    #[arg(long, value_name = "ADDRESS")]
+    default_gateway: Option<DualStack<IpAddr>>,
+
+    /// Addresses and ranges `<first>..<last>` of the default subnet that pods do not get
+    #[arg(long, value_name = "RANGES", value_delimiter = ',')]
+    default_exclude_ips: Vec<AddressRange>,
+
+    /// Subnet that connects the nodes to the default VPC
+    #[arg(long, value_name = "NAME", default_value = "join")]
+    node_switch: SubnetName,
+
+    /// CIDR of that subnet
+    #[arg(long, value_name = "CIDR", default_value = "100.64.0.0/16")]
+    node_switch_cidr: CidrPair,
+
+    /// Gateway of that subnet [default: the first host of each CIDR]
+    #[arg(long, value_name = "ADDRESS")]
+    node_switch_gateway: Option<DualStack<IpAddr>>,
+
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs<10660>,
+
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+// === impl Args ===
+
+impl Args {
+    pub(crate) fn defaults(&self) -> Defaults {
+        Defaults {
+            settings: Settings {
+                default_vpc: self.cluster_router.clone(),
+                join: self.node_switch.clone(),
+            },
+            subnet: self.default_ls.clone(),
+        }
+    }
+
+    pub(crate) fn bootstrap(&self) -> Bootstrap {
+        Bootstrap {
+            vpc: self.cluster_router.clone(),
+            pods: Network {
+                name: self.default_ls.clone(),
+                cidrs: self.default_cidr,
+                gateways: self.default_gateway.unwrap_or_default(),
+                excludes: self.default_exclude_ips.clone(),
+            },
+            join: Network {
+                name: self.node_switch.clone(),
+                cidrs: self.node_switch_cidr,
+                gateways: self.node_switch_gateway.unwrap_or_default(),
+                excludes: Vec::new(),
+            },
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Watches: the API server's events into the index.
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+
+use controller_index::{Shared, Watched};
+use futures::StreamExt;
+use kit::shutdown::Shutdown;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, Client};
+use serde::de::DeserializeOwned;
+
+/// Follows one kind until shutdown. A list is taken over as a whole when it is complete, so that
+/// what vanished while nobody watched vanishes here too.
+pub(crate) async fn watch<K>(
+    client: Client,
+    index: Shared,
+    shutdown: Shutdown,
+) -> Result<(), Infallible>
+where
+    K: Watched + kube::Resource<DynamicType = ()>,
+    K: Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let objects: Api<K> = Api::all(client);
+    let events = watcher::watcher(objects, watcher::Config::default()).default_backoff();
+    let mut events = std::pin::pin!(events);
+    let mut listed: Vec<K> = Vec::new();
+    while let Some(Some(event)) = shutdown.run_until_cancelled(events.next()).await {
+        match event {
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitApply(object)) => listed.push(object),
+            Ok(Event::InitDone) => {
+                let objects = std::mem::take(&mut listed);
+                tracing::debug!(kind = K::KIND.name(), objects = objects.len(), "Listed");
+                index.write(|index| index.reset(&objects));
+            }
+            Ok(Event::Apply(object)) => index.write(|index| index.apply(&object)),
+            Ok(Event::Delete(object)) => index.write(|index| index.delete(&object)),
+            Err(error) => {
+                let error = kit::error::Chain(&error);
+                tracing::warn!(kind = K::KIND.name(), %error, "Watch failed, trying again");
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! The loop that records: claims in, writes out, a bounded number at a time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use controller_index::{Claimant, Shared};
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use kit::shutdown::Shutdown;
+
+use crate::ledger::{Decision, Ledger};
+use crate::writer::{WriteError, Writer};
+
+/// So many writes are under way at once.
+const CONCURRENCY: usize = 32;
+/// How long a claimant rests whose write failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Records what the ledger decides.
+#[derive(Debug)]
+pub struct Recorder {
+    index: Shared,
+    ledger: Ledger,
+    writer: Writer,
+    waiting: VecDeque<Claimant>,
+    under_way: BTreeSet<Claimant>,
+    /// Claimants that changed while a write for them was under way.
+    again: BTreeSet<Claimant>,
+    /// What was last said to a claimant, so that it is said once.
+    refused: BTreeMap<Claimant, String>,
+}
+
+type Write = BoxFuture<'static, Claimant>;
+
+// === impl Recorder ===
+
+impl Recorder {
+    pub fn new(index: Shared, writer: Writer) -> Self {
+        Self {
+            index,
+            ledger: Ledger::default(),
+            writer,
+            waiting: VecDeque::new(),
+            under_way: BTreeSet::new(),
+            again: BTreeSet::new(),
+            refused: BTreeMap::new(),
+        }
+    }
+
+    /// Runs until shutdown.
+    ///
+    /// # Errors
+    /// Never; what fails is tried again.
+    pub async fn run(mut self, shutdown: Shutdown) -> Result<(), std::convert::Infallible> {
+        let mut intent = self.index.subscribe();
+        let mut writes: FuturesUnordered<Write> = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                Ok(()) = intent.changed() => {}
+                Some(claimant) = writes.next() => self.finish(&claimant),
+            }
+            self.take_claims();
+            while writes.len() < CONCURRENCY {
+                let Some(write) = self.next_write() else {
+                    break;
+                };
+                writes.push(write);
+            }
+        }
+    }
+
+    /// Nothing is chosen before every kind has been listed.
+    fn take_claims(&mut self) {
+        if !self.index.read().is_synced() {
+            return;
+        }
+        let claims = self.index.take(|index| self.ledger.update(index));
+        for claimant in claims {
+            if self.under_way.contains(&claimant) {
+                self.again.insert(claimant);
+            } else {
+                self.waiting.push_back(claimant);
+            }
+        }
+    }
+
+    fn finish(&mut self, claimant: &Claimant) {
+        self.under_way.remove(claimant);
+        if self.again.remove(claimant) {
+            self.waiting.push_back(claimant.clone());
+        }
+    }
+
+    /// The next decision that needs a write.
+    fn next_write(&mut self) -> Option<Write> {
+        loop {
+            let claimant = self.waiting.pop_front()?;
+            if self.under_way.contains(&claimant) {
+                self.again.insert(claimant);
+                continue;
+            }
+            let decision = self.ledger.decide(&self.index.read(), &claimant);
+            if self.needs_write(&claimant, &decision) {
+                self.under_way.insert(claimant.clone());
+                return Some(self.write(claimant, decision));
+            }
+        }
+    }
+
+    fn needs_write(&mut self, claimant: &Claimant, decision: &Decision) -> bool {
+        match decision {
+            Decision::Refuse(refusal) => {
+                let said = self
+                    .refused
+                    .insert(claimant.clone(), refusal.message.clone());
+                said.as_ref() != Some(&refusal.message)
+            }
+            Decision::Settled => {
+                self.refused.remove(claimant);
+                false
+            }
+            Decision::Record(_) | Decision::Annotate(_) | Decision::Forget { .. } => {
+                self.refused.remove(claimant);
+                true
+            }
+        }
+    }
+
+    fn write(&self, claimant: Claimant, decision: Decision) -> Write {
+        let (writer, index) = (self.writer.clone(), self.index.clone());
+        Box::pin(async move {
+            if let Err(error) = perform(&writer, &decision).await {
+                warn(&claimant, &error);
+                kit::backoff::sleep(RETRY).await;
+                index.write(|index| index.reconsider(claimant.clone()));
+            }
+            claimant
+        })
+    }
+}
+
+fn warn(claimant: &Claimant, error: &WriteError) {
+    let error = kit::error::Chain(error);
+    tracing::warn!(%claimant, %error, "Could not record");
+}
+
+async fn perform(writer: &Writer, decision: &Decision) -> Result<(), WriteError> {
+    match decision {
+        Decision::Settled => Ok(()),
+        Decision::Record(recorded) => {
+            writer.record(recorded).await?;
+            writer.annotate(recorded).await?;
+            let (claimant, subnet) = (&recorded.claimant, &recorded.subnet);
+            tracing::info!(%claimant, %subnet, addresses = %recorded.addresses, "Recorded");
+            Ok(())
+        }
+        Decision::Annotate(recorded) => writer.annotate(recorded).await,
+        Decision::Forget { name, uid } => {
+            writer.forget(name, uid).await?;
+            tracing::info!(
+                record = name,
+                "Deleted the record of a claimant that is gone"
+            );
+            Ok(())
+        }
+        Decision::Refuse(refusal) => {
+            let claimant = &refusal.claimant;
+            tracing::warn!(%claimant, problem = refusal.message, "Got no address");
+            writer.refuse(refusal).await
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Objects and patches, and their way to the API server.
+//!
+//! Only our own keys are written: merge patches of single annotations, never whole maps.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use api::annotation::{self, key};
+use api::{Ip, IpSpec};
+use controller_index::Claimant;
+use k8s_openapi::api::core::v1::{Node, ObjectReference, Pod};
+use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, ResourceExt};
+use model::{PodKey, Provider};
+use serde_json::{Value, json};
+
+use crate::ledger::{Recorded, Refusal};
+
+/// A write that the API server did not take.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct WriteError {
+    what: String,
+    source: kube::Error,
+}
+
+/// Writes what the ledger decided.
+#[derive(Clone)]
+pub struct Writer {
+    client: Client,
+    events: Recorder,
+}
+
+// === impl Writer ===
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    pub fn new(client: Client) -> Self {
+        let reporter = Reporter {
+            controller: "kube-ovn-controller".to_owned(),
+            instance: None,
+        };
+        Self {
+            events: Recorder::new(client.clone(), reporter),
+            client,
+        }
+    }
+
+    /// Creates the record. One that is there already is left as it is: if it is not ours, the
+    /// watch will say so.
+    pub async fn record(&self, recorded: &Recorded) -> Result<(), WriteError> {
+        let object = ip_object(recorded);
+        let name = object.name_any();
+        match self.ips().create(&PostParams::default(), &object).await {
+            Err(error) if is_status(&error, 409) => Ok(()),
+            result => result.map(drop).map_err(failed("create IP", &name)),
+        }
+    }
+
+    /// Writes what was recorded into the claimant's annotations, unless it is another object of
+    /// the same name by now.
+    pub async fn annotate(&self, recorded: &Recorded) -> Result<(), WriteError> {
+        let patch = Patch::Merge(annotation_patch(recorded));
+        let params = PatchParams::default();
+        let result = match &recorded.claimant {
+            Claimant::Pod(PodKey { namespace, name }) => {
+                let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+                pods.patch(name, &params, &patch).await.map(drop)
+            }
+            Claimant::Node(name) => {
+                let nodes: Api<Node> = Api::all(self.client.clone());
+                nodes.patch(name.as_str(), &params, &patch).await.map(drop)
+            }
+            Claimant::Unknown(_) => Ok(()),
+        };
+        match result {
+            Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
+            result => result.map_err(failed("annotate", &recorded.claimant)),
+        }
+    }
+
+    /// Deletes the record with that UID, not one that came after it.
+    pub async fn forget(&self, name: &str, uid: &str) -> Result<(), WriteError> {
+        let uid = Some(uid.to_owned()).filter(|uid| !uid.is_empty());
+        let preconditions = Preconditions {
+            uid,
+            resource_version: None,
+        };
+        let params = DeleteParams::default().preconditions(preconditions);
+        match self.ips().delete(name, &params).await {
+            Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
+            result => result.map(drop).map_err(failed("delete IP", &name)),
+        }
+    }
+
+    /// Tells the user by an event of the claimant.
+    pub async fn refuse(&self, refusal: &Refusal) -> Result<(), WriteError> {
+        let event = Event {
+            type_: EventType::Warning,
+            reason: "AcquireAddressFailed".to_owned(),
+            note: Some(refusal.message.clone()),
+            action: "AcquireAddress".to_owned(),
+            secondary: None,
+        };
+        let Some(object) = reference(refusal) else {
+            return Ok(());
+        };
+        self.events
+            .publish(&event, &object)
+            .await
+            .map_err(failed("publish an event of", &refusal.claimant))
+    }
+
+    fn ips(&self) -> Api<Ip> {
+        Api::all(self.client.clone())
+    }
+}
+
+fn failed(verb: &str, object: &impl Display) -> impl FnOnce(kube::Error) -> WriteError {
+    let what = format!("cannot {verb} {object}");
+    |source| WriteError { what, source }
+}
+
+fn is_status(error: &kube::Error, code: u16) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == code)
+}
+
+fn reference(refusal: &Refusal) -> Option<ObjectReference> {
+    let (kind, namespace, name) = match &refusal.claimant {
+        Claimant::Pod(pod) => ("Pod", Some(pod.namespace.clone()), pod.name.clone()),
+        Claimant::Node(name) => ("Node", None, name.to_string()),
+        Claimant::Unknown(_) => return None,
+    };
+    Some(ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some(kind.to_owned()),
+        namespace,
+        name: Some(name),
+        uid: Some(refusal.uid.clone()),
+        ..ObjectReference::default()
+    })
+}
+
+fn ip_object(recorded: &Recorded) -> Ip {
+    let text =
+        |address: Option<std::net::IpAddr>| address.map(|a| a.to_string()).unwrap_or_default();
+    let (namespace, pod_name) = match &recorded.claimant {
+        Claimant::Pod(pod) => (pod.namespace.clone(), pod.name.clone()),
+        Claimant::Node(name) => (String::new(), name.to_string()),
+        Claimant::Unknown(name) => (String::new(), name.clone()),
+    };
+    let subnet = recorded.subnet.to_string();
+    Ip {
+        metadata: ObjectMeta {
+            name: Some(recorded.claimant.record_name()),
+            labels: Some(BTreeMap::from([
+                (annotation::SUBNET_LABEL.to_owned(), subnet.clone()),
+                (subnet.clone(), String::new()),
+            ])),
+            annotations: Some(BTreeMap::from([(
+                annotation::CLAIMANT_UID.to_owned(),
+                recorded.uid.clone(),
+            )])),
+            ..ObjectMeta::default()
+        },
+        spec: IpSpec {
+            pod_name,
+            namespace,
+            subnet,
+            node_name: recorded
+                .node
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            ip_address: recorded.addresses.to_string(),
+            v4_ip_address: text(recorded.addresses.v4),
+            v6_ip_address: text(recorded.addresses.v6),
+            mac_address: recorded.mac.to_string(),
+            ..IpSpec::default()
+        },
+    }
+}
+
+/// A merge patch of our keys; the UID makes it fail on a successor.
+fn annotation_patch(recorded: &Recorded) -> Value {
+    let common = [
+        (key::LOGICAL_SWITCH, recorded.subnet.to_string()),
+        (key::IP_ADDRESS, recorded.addresses.to_string()),
+        (key::MAC_ADDRESS, recorded.mac.to_string()),
+        (key::CIDR, recorded.cidrs.to_string()),
+        (key::GATEWAY, recorded.gateways.to_string()),
+        (key::ALLOCATED, annotation::TRUE.to_owned()),
+    ];
+    let own = match &recorded.claimant {
+        Claimant::Node(name) => vec![(key::PORT_NAME, name.lsp())],
+        Claimant::Pod(_) => vec![
+            (key::NETWORK_TYPE, annotation::GENEVE.to_owned()),
+            (key::POD_NIC_TYPE, "veth-pair".to_owned()),
+        ],
+        Claimant::Unknown(_) => Vec::new(),
+    };
+    let annotations: BTreeMap<String, String> = common
+        .into_iter()
+        .chain(own)
+        .map(|(key, value)| (Provider::Ovn.annotation(key), value))
+        .collect();
+    json!({"metadata": {"uid": recorded.uid, "annotations": annotations}})
+}

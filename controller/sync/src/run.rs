@@ -1,0 +1,260 @@
+//! The loop: wait, plan, diff, commit, settle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use controller_index::{Problem, Shared};
+use controller_plan::{Planned, plan};
+use kit::readiness::Condition as Ready;
+use kit::shutdown::Shutdown;
+use model::Owner;
+use ovn::{Change, Rows, View, diff, operations};
+use ovsdb::{ChangeSet, Changes, Client, Outcome, Rejection, Transaction, Uuid};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::metrics::Metrics;
+
+/// About so many changes go into one transaction (the knee of the cost curve of `ovsdb-server`).
+const BATCH: usize = 100;
+/// How soon owners are tried again whose transaction failed for a reason that may pass.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often everything is compared, in case a change went unnoticed.
+const RESYNC: Duration = Duration::from_secs(600);
+
+/// Keeps the northbound database equal to the plan.
+#[derive(Debug)]
+pub struct Sync {
+    index: Shared,
+    client: Client,
+    changes: Changes,
+    view: View,
+    dirty: BTreeSet<Owner>,
+    /// Owners whose last transaction failed; they become dirty again with the next tick.
+    failed: BTreeSet<Owner>,
+    rejected: BTreeMap<Owner, String>,
+    problems: BTreeMap<Owner, Vec<Problem>>,
+    metrics: Metrics,
+    settled: Ready,
+    stage: Stage,
+}
+
+/// Whether everything has been compared once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Intent or replica is not complete: nothing may be pruned.
+    Waiting,
+    Running,
+}
+
+/// Changes of several owners for one transaction.
+#[derive(Debug, Default)]
+struct Batch {
+    owners: BTreeSet<Owner>,
+    changes: Vec<Change>,
+}
+
+// === impl Sync ===
+
+impl Sync {
+    pub fn new(index: Shared, client: Client, metrics: Metrics, settled: Ready) -> Self {
+        Self {
+            changes: client.replica().changes(),
+            index,
+            client,
+            view: View::default(),
+            dirty: BTreeSet::new(),
+            failed: BTreeSet::new(),
+            rejected: BTreeMap::new(),
+            problems: BTreeMap::new(),
+            metrics,
+            settled,
+            stage: Stage::Waiting,
+        }
+    }
+
+    /// Runs until shutdown.
+    ///
+    /// # Errors
+    /// Never; what fails is tried again.
+    pub async fn run(mut self, shutdown: Shutdown) -> Result<(), std::convert::Infallible> {
+        let mut intent = self.index.subscribe();
+        let mut retry = interval(RETRY);
+        retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut resync = interval(RESYNC);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                Some(set) = self.changes.next() => self.absorb(&set),
+                Ok(()) = intent.changed() => {}
+                _ = retry.tick() => self.dirty.append(&mut self.failed),
+                _ = resync.tick() => self.dirty_all(),
+            }
+            self.start_when_complete();
+            if self.stage == Stage::Running {
+                self.reconcile().await;
+            }
+        }
+    }
+
+    /// Takes over what changed in the database; whoever is concerned is compared again.
+    fn absorb(&mut self, set: &ChangeSet) {
+        let rows = set
+            .iter()
+            .map(|(table, uuid, change)| (table, uuid, change.new.as_deref()));
+        let owners = self.view.update(rows);
+        self.dirty.extend(owners);
+    }
+
+    fn start_when_complete(&mut self) {
+        let complete = self.client.replica().version().epoch > 0 && self.index.read().is_synced();
+        if self.stage == Stage::Waiting && complete {
+            self.stage = Stage::Running;
+            self.drain();
+            self.dirty_all();
+        }
+    }
+
+    /// Everyone who has an input or a row.
+    fn dirty_all(&mut self) {
+        self.dirty.extend(self.index.read().inputs().owners());
+        self.dirty.extend(self.view.owners().cloned());
+    }
+
+    fn drain(&mut self) {
+        while let Some(set) = self.changes.try_next() {
+            self.absorb(&set);
+        }
+    }
+
+    async fn reconcile(&mut self) {
+        loop {
+            self.drain();
+            let edited = self.index.take(controller_index::Index::take_dirty);
+            self.dirty.extend(edited);
+            self.metrics
+                .dirty
+                .set(i64::try_from(self.dirty.len()).unwrap_or(i64::MAX));
+            let batch = self.next_batch();
+            if batch.owners.is_empty() {
+                break;
+            }
+            self.commit(batch).await;
+        }
+        match self.failed.first() {
+            None => self.settled.met(),
+            Some(owner) => self.settled.unmet(format!("{owner} is not committed")),
+        }
+    }
+
+    /// Plans dirty owners, parents first, until their changes fill a transaction.
+    fn next_batch(&mut self) -> Batch {
+        let mut batch = Batch::default();
+        while batch.changes.len() < BATCH {
+            let Some(owner) = self.dirty.pop_first() else {
+                break;
+            };
+            let changes = self.compare(&owner);
+            batch.changes.extend(changes);
+            batch.owners.insert(owner);
+        }
+        batch
+    }
+
+    fn compare(&mut self, owner: &Owner) -> Vec<Change> {
+        let started = Instant::now();
+        let Planned { rows, problems } = plan(self.index.read().inputs(), owner);
+        let changes = diff(&rows, &self.actual(owner));
+        self.metrics.planned(owner, started.elapsed().as_secs_f64());
+        self.note(owner, problems);
+        changes
+    }
+
+    fn actual(&self, owner: &Owner) -> Rows {
+        self.view.rows_of(owner)
+    }
+
+    /// Problems are logged when they come, not each time they are met again.
+    fn note(&mut self, owner: &Owner, problems: Vec<Problem>) {
+        if problems.is_empty() {
+            self.problems.remove(owner);
+            return;
+        }
+        let known = self.problems.insert(owner.clone(), problems.clone());
+        for problem in problems
+            .iter()
+            .filter(|p| !known.iter().flatten().any(|k| k == *p))
+        {
+            tracing::warn!(%owner, reason = problem.reason, problem = problem.message, "Found a problem");
+        }
+    }
+
+    async fn commit(&mut self, batch: Batch) {
+        if batch.changes.is_empty() {
+            return;
+        }
+        let outcome = self.transact(&batch.changes).await;
+        match outcome {
+            Outcome::Unchanged | Outcome::Committed => self.settle(&batch),
+            Outcome::Stale | Outcome::Lost => self.failed.extend(batch.owners),
+            Outcome::Rejected(_) if batch.owners.len() > 1 => self.commit_singly(batch).await,
+            Outcome::Rejected(rejection) => {
+                for owner in batch.owners {
+                    self.reject(owner, &rejection);
+                }
+            }
+        }
+    }
+
+    /// Logged when it comes, not each time that it is tried again.
+    fn reject(&mut self, owner: Owner, rejection: &Rejection) {
+        let text = rejection.to_string();
+        if self.rejected.get(&owner) != Some(&text) {
+            tracing::error!(%owner, rejection = text, "Rows were rejected");
+            self.rejected.insert(owner.clone(), text);
+        }
+        self.failed.insert(owner);
+    }
+
+    /// One bad owner must not keep its neighbours from being committed.
+    async fn commit_singly(&mut self, batch: Batch) {
+        for owner in batch.owners {
+            self.drain();
+            let changes = self.compare(&owner);
+            let single = Batch {
+                owners: BTreeSet::from([owner]),
+                changes,
+            };
+            Box::pin(self.commit(single)).await;
+        }
+    }
+
+    async fn transact(&self, changes: &[Change]) -> Outcome {
+        let outcome = match operations(changes, &self.view, Uuid::new_v4) {
+            Ok(operations) => {
+                let mut transaction = Transaction::new();
+                for operation in operations {
+                    transaction.push(operation);
+                }
+                self.client.transact(transaction).await
+            }
+            Err(unresolved) => Outcome::Rejected(Rejection {
+                operation: None,
+                error: "unresolved reference".to_owned(),
+                details: unresolved.to_string(),
+            }),
+        };
+        self.metrics.committed(&outcome);
+        outcome
+    }
+
+    fn settle(&mut self, batch: &Batch) {
+        for owner in &batch.owners {
+            self.rejected.remove(owner);
+        }
+        tracing::info!(
+            owners = batch.owners.len(),
+            changes = batch.changes.len(),
+            "Committed to the northbound database"
+        );
+    }
+}
