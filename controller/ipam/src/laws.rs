@@ -125,7 +125,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(step(), 0..80)
+    prop::collection::vec(step(), 0..50)
 }
 
 /// An allocator and, kept beside it, what its subnets are defined as.
