@@ -7,6 +7,7 @@
 //!
 //! The driver is a future that the caller runs; nothing here starts a task.
 
+mod apply;
 mod changes;
 mod codec;
 mod connection;

@@ -81,11 +81,9 @@ fn merge_row(rows: &mut BTreeMap<Uuid, Change>, uuid: Uuid, later: Change) {
 mod tests {
     use super::*;
 
-    fn row(name: &str) -> Option<Arc<Row>> {
-        Some(Arc::new(Row::new().with("name", name)))
-    }
-
-    fn set(old: Option<Arc<Row>>, new: Option<Arc<Row>>) -> ChangeSet {
+    fn set(old: Option<&str>, new: Option<&str>) -> ChangeSet {
+        let row = |name: &str| Arc::new(Row::new().with("name", name));
+        let (old, new) = (old.map(row), new.map(row));
         let rows = BTreeMap::from([(Uuid::nil(), Change { old, new })]);
         ChangeSet {
             version: Version::default(),
@@ -95,17 +93,17 @@ mod tests {
 
     #[test]
     fn merged_changes_lead_from_the_first_state_to_the_last() {
-        let mut changes = set(row("a"), row("b"));
-        changes.merge(set(row("b"), row("c")));
-        assert_eq!(changes, set(row("a"), row("c")));
-        changes.merge(set(row("c"), None));
-        assert_eq!(changes, set(row("a"), None));
+        let mut changes = set(Some("a"), Some("b"));
+        changes.merge(set(Some("b"), Some("c")));
+        assert_eq!(changes, set(Some("a"), Some("c")));
+        changes.merge(set(Some("c"), None));
+        assert_eq!(changes, set(Some("a"), None));
     }
 
     #[test]
     fn changes_that_cancel_out_vanish() {
-        let mut changes = set(None, row("a"));
-        changes.merge(set(row("a"), None));
+        let mut changes = set(None, Some("a"));
+        changes.merge(set(Some("a"), None));
         assert!(changes.is_empty());
     }
 }

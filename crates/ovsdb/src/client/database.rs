@@ -9,9 +9,7 @@ use uuid::Uuid;
 
 use super::{
     changes::{Change, ChangeSet},
-    error::Error,
     options::Columns,
-    update::{RowUpdate, Updates, apply_difference, restore_reals},
 };
 use crate::{
     data::Row,
@@ -72,74 +70,27 @@ impl Database {
             .map(|(table, rows)| (table.as_str(), rows))
     }
 
-    /// A database with the rows of a first reply.
-    pub(super) fn load(
-        schema: Arc<Schema>,
-        monitored: &Monitored,
-        updates: Updates,
-    ) -> Result<Self, Error> {
+    /// A database without rows.
+    pub(super) fn new(schema: Arc<Schema>, monitored: &Monitored) -> Self {
         let tables = monitored
             .tables()
             .map(|table| (table.to_owned(), Rows::new()))
             .collect();
-        let mut database = Self {
+        Self {
             version: Version::default(),
             schema,
             tables,
-        };
-        for (table, updates) in updates.0 {
-            let Some((schema, _)) = database.parts(&table) else {
-                return Err(Error::UnknownTable { table });
-            };
-            let row = |(uuid, update)| match change(schema, &table, None, (uuid, update))? {
-                Some(row) => Ok((uuid, row)),
-                None => Err(Error::Inconsistent {
-                    table: table.clone(),
-                    row: uuid,
-                }),
-            };
-            let rows = updates.into_iter().map(row).collect::<Result<Rows, _>>()?;
-            database.tables.insert(table, rows);
         }
-        Ok(database)
     }
 
-    fn parts(&self, table: &str) -> Option<(&TableSchema, &Rows)> {
+    /// The schema and the rows of a table, if it is copied.
+    pub(super) fn parts(&self, table: &str) -> Option<(&TableSchema, &Rows)> {
         Some((self.schema.table(table)?, self.tables.get(table)?))
     }
 
-    /// What updates change, without changing it yet: a bad update must leave no trace.
-    pub(super) fn changes(&self, updates: Updates) -> Result<ChangeSet, Error> {
-        let mut changes = ChangeSet::default();
-        for (table, updates) in updates.0 {
-            let Some((schema, rows)) = self.parts(&table) else {
-                return Err(Error::UnknownTable { table });
-            };
-            let mut changed = BTreeMap::new();
-            for (uuid, update) in updates {
-                let old = rows.get(&uuid).cloned();
-                let new = change(schema, &table, old.as_deref(), (uuid, update))?;
-                changed.insert(uuid, Change { old, new });
-            }
-            changed.retain(|_, change| change.old != change.new);
-            if !changed.is_empty() {
-                changes.tables.insert(table, changed);
-            }
-        }
-        Ok(changes)
-    }
-
-    /// Makes changes that [`Database::changes`] or [`Database::difference`] returned.
-    pub(super) fn apply(&mut self, changes: &ChangeSet) {
-        for (table, changed) in &changes.tables {
-            let rows = self.tables.entry(table.clone()).or_default();
-            for (uuid, change) in changed {
-                match &change.new {
-                    Some(row) => rows.insert(*uuid, Arc::clone(row)),
-                    None => rows.remove(uuid),
-                };
-            }
-        }
+    /// As [`Database::parts`], to change the rows.
+    pub(super) fn parts_mut(&mut self, table: &str) -> Option<(&TableSchema, &mut Rows)> {
+        Some((self.schema.table(table)?, self.tables.get_mut(table)?))
     }
 
     /// What leads from this state to another.
@@ -185,71 +136,6 @@ fn difference(old: &Rows, new: &Rows) -> BTreeMap<Uuid, Change> {
         (before != Some(row)).then_some((*uuid, change))
     });
     gone.chain(other).collect()
-}
-
-/// The row after an update, if there is one.
-fn change(
-    schema: &TableSchema,
-    table: &str,
-    old: Option<&Row>,
-    (uuid, update): (Uuid, RowUpdate),
-) -> Result<Option<Arc<Row>>, Error> {
-    let row = match (old, update) {
-        (None, RowUpdate::Insert(row)) | (_, RowUpdate::Replace(row)) => {
-            normal(schema, table, row)?
-        }
-        (Some(old), RowUpdate::Modify(differences)) => modify(schema, table, old, differences)?,
-        (Some(_), RowUpdate::Delete) => return Ok(None),
-        (Some(_), RowUpdate::Insert(_)) | (None, RowUpdate::Modify(_) | RowUpdate::Delete) => {
-            return Err(Error::Inconsistent {
-                table: table.to_owned(),
-                row: uuid,
-            });
-        }
-    };
-    Ok(Some(Arc::new(row)))
-}
-
-/// The row without default values, as [`Row`] promises for replicas.
-fn normal(schema: &TableSchema, table: &str, mut row: Row) -> Result<Row, Error> {
-    let unknown = row
-        .0
-        .keys()
-        .find(|column| !schema.columns.contains_key(*column));
-    if let Some(column) = unknown {
-        return Err(Error::UnknownColumn {
-            table: table.to_owned(),
-            column: column.clone(),
-        });
-    }
-    row.0.retain(|column, datum| {
-        let Some(column) = schema.columns.get(column) else {
-            return false;
-        };
-        *datum = restore_reals(&column.kind, std::mem::take(datum));
-        !column.kind.is_default(datum)
-    });
-    Ok(row)
-}
-
-fn modify(schema: &TableSchema, table: &str, old: &Row, differences: Row) -> Result<Row, Error> {
-    let mut new = old.clone();
-    for (column, difference) in differences.0 {
-        let Some(known) = schema.columns.get(&column) else {
-            return Err(Error::UnknownColumn {
-                table: table.to_owned(),
-                column,
-            });
-        };
-        let difference = restore_reals(&known.kind, difference);
-        let datum = apply_difference(&known.kind, old.datum(&column), difference);
-        if known.kind.is_default(&datum) {
-            new.0.remove(&column);
-        } else {
-            new.0.insert(column, datum);
-        }
-    }
-    Ok(new)
 }
 
 /// The tables and columns to ask the server for: those wanted that it has.

@@ -9,8 +9,11 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tokio::sync::watch;
 
 use super::{
+    apply::Record,
     changes::ChangeSet,
     database::{Database, Version},
+    error::Error,
+    update::Updates,
 };
 
 /// Our copy of a database. Clones show the same copy.
@@ -141,8 +144,11 @@ impl Publisher {
 
     /// Starts an epoch with a new copy.
     pub(super) fn restart(&self, new: Database) {
-        self.publish(Epoch::Next, |old| {
-            let changes = old.difference(&new);
+        self.publish(Epoch::Next, |old, record| {
+            let changes = match record {
+                Record::Changes => old.difference(&new),
+                Record::Nothing => ChangeSet::default(),
+            };
             let version = old.version;
             *old = new;
             old.version = version;
@@ -151,19 +157,20 @@ impl Publisher {
     }
 
     /// Starts an epoch with what changed meanwhile.
-    pub(super) fn resume(&self, changes: ChangeSet) {
-        self.publish(Epoch::Next, |database| {
-            database.apply(&changes);
-            changes
-        });
+    pub(super) fn resume(&self, updates: Updates) -> Result<(), Error> {
+        self.update(Epoch::Next, updates)
     }
 
     /// Makes changes inside of an epoch.
-    pub(super) fn advance(&self, changes: ChangeSet) {
-        self.publish(Epoch::Same, |database| {
-            database.apply(&changes);
-            changes
-        });
+    pub(super) fn advance(&self, updates: Updates) -> Result<(), Error> {
+        self.update(Epoch::Same, updates)
+    }
+
+    fn update(&self, epoch: Epoch, updates: Updates) -> Result<(), Error> {
+        // nobody else writes, so what is checked now holds when it is applied
+        self.read().check(&updates)?;
+        self.publish(epoch, |database, record| database.apply(updates, record));
+        Ok(())
     }
 
     /// Notes that the connection is gone.
@@ -175,9 +182,17 @@ impl Publisher {
         self.version.send_replace(version);
     }
 
-    fn publish(&self, epoch: Epoch, change: impl FnOnce(&mut Database) -> ChangeSet) {
+    fn publish(&self, epoch: Epoch, change: impl FnOnce(&mut Database, Record) -> ChangeSet) {
         let mut database = self.shared.database.write();
-        let mut changes = change(&mut database);
+        // both locks: who subscribes sees each change either in the first set or later
+        let mut subscribers = self.shared.subscribers.lock();
+        subscribers.retain(|pending| pending.strong_count() > 0);
+        let record = if subscribers.is_empty() {
+            Record::Nothing
+        } else {
+            Record::Changes
+        };
+        let mut changes = change(&mut database, record);
         let version = &mut database.version;
         version.serial += 1;
         version.connected = true;
@@ -186,22 +201,19 @@ impl Publisher {
         }
         changes.version = *version;
         let version = *version;
-        // under the lock, so that who subscribes sees each change either in the first set or later
-        self.deliver(&changes);
+        for pending in subscribers.iter().filter_map(Weak::upgrade) {
+            deliver(&changes, &mut pending.lock());
+        }
+        drop(subscribers);
         drop(database);
         self.version.send_replace(version);
     }
+}
 
-    fn deliver(&self, changes: &ChangeSet) {
-        let mut subscribers = self.shared.subscribers.lock();
-        subscribers.retain(|pending| pending.strong_count() > 0);
-        for pending in subscribers.iter().filter_map(Weak::upgrade) {
-            let mut pending = pending.lock();
-            match pending.as_mut() {
-                Some(earlier) => earlier.merge(changes.clone()),
-                None => *pending = Some(changes.clone()),
-            }
-        }
+fn deliver(changes: &ChangeSet, pending: &mut Option<ChangeSet>) {
+    match pending {
+        Some(earlier) => earlier.merge(changes.clone()),
+        None => *pending = Some(changes.clone()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
 
 use super::{
+    apply::Record,
     connection::Connection,
     database::{Database, Monitored},
     error::Error,
@@ -59,8 +60,8 @@ impl Server {
 
     /// Takes note of an update.
     pub(super) fn update(&mut self, updates: Updates) -> Result<(), Error> {
-        let changes = self.0.changes(updates)?;
-        self.0.apply(&changes);
+        self.0.check(&updates)?;
+        self.0.apply(updates, Record::Nothing);
         Ok(())
     }
 

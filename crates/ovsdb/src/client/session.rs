@@ -77,8 +77,7 @@ impl Session {
         let start = monitor(&mut connection, &options.database, &monitored, point).await?;
         if start.found {
             debug!(%remote, "Resumed");
-            let changes = publisher.read().changes(start.updates)?;
-            publisher.resume(changes);
+            publisher.resume(start.updates)?;
         } else {
             let database = Database::load(Arc::clone(&schema), &monitored, start.updates)?;
             publisher.restart(database);
@@ -111,8 +110,7 @@ impl Session {
             (MONITOR, _) => {}
             _ => return Ok(()),
         }
-        let changes = publisher.read().changes(update.updates)?;
-        publisher.advance(changes);
+        publisher.advance(update.updates)?;
         if let (Some(resume), Some(transaction)) = (&mut memory.resume, update.transaction) {
             resume.transaction = transaction;
         }

@@ -1,14 +1,10 @@
-//! Updates of tables in the three forms that servers send, and what they do to rows.
+//! Updates of tables in the three forms that servers send.
 //!
 //! - `update` (RFC 7047 section 4.1.6): old and new rows;
 //! - `update2` and `update3` (ovsdb-server(7) sections 4.1.14 and 4.1.17): new rows without
 //!   columns that have their default value, and differences.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    marker::PhantomData,
-};
+use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
@@ -16,10 +12,7 @@ use serde::{
 };
 use uuid::Uuid;
 
-use crate::{
-    data::{Atom, Datum, Row},
-    schema::{AtomicType, ColumnType, Max},
-};
+use crate::data::Row;
 
 /// What happened to rows, by table, in the order of the message.
 #[derive(Debug)]
@@ -135,72 +128,5 @@ impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for EntriesVisi
             entries.push(entry);
         }
         Ok(Entries(entries))
-    }
-}
-
-/// Applies a difference as `update2` sends them: of columns with at most one value it is the new
-/// value, of sets it is the members that only one side has, of maps the pairs that only one side
-/// has, with the new value where both sides have the key.
-pub(super) fn apply_difference(kind: &ColumnType, old: &Datum, difference: Datum) -> Datum {
-    if kind.max == Max::Count(1) {
-        return difference;
-    }
-    match (old, difference) {
-        (Datum::Set(old), Datum::Set(difference)) if !kind.is_map() => {
-            Datum::Set(symmetric(old, difference))
-        }
-        (Datum::Map(old), Datum::Map(difference)) => Datum::Map(by_key(old, difference)),
-        // an absent map is the empty set
-        (Datum::Set(_), Datum::Map(difference)) => Datum::Map(difference),
-        (Datum::Set(_) | Datum::Map(_), difference @ Datum::Set(_)) => difference,
-    }
-}
-
-fn symmetric(old: &BTreeSet<Atom>, difference: BTreeSet<Atom>) -> BTreeSet<Atom> {
-    let mut new = old.clone();
-    for atom in difference {
-        if !new.remove(&atom) {
-            new.insert(atom);
-        }
-    }
-    new
-}
-
-fn by_key(old: &BTreeMap<Atom, Atom>, difference: BTreeMap<Atom, Atom>) -> BTreeMap<Atom, Atom> {
-    let mut new = old.clone();
-    for (key, value) in difference {
-        if new.get(&key) == Some(&value) {
-            new.remove(&key);
-        } else {
-            new.insert(key, value);
-        }
-    }
-    new
-}
-
-/// Makes reals of the integers in a column of reals: servers print whole reals without a point.
-pub(super) fn restore_reals(kind: &ColumnType, datum: Datum) -> Datum {
-    let keys = kind.key.kind == AtomicType::Real;
-    let values = kind
-        .value
-        .as_ref()
-        .is_some_and(|value| value.kind == AtomicType::Real);
-    if !keys && !values {
-        return datum;
-    }
-    let restore = |is_real: bool, atom: Atom| match atom.as_real() {
-        Some(value) if is_real => Atom::from(value),
-        Some(_) | None => atom,
-    };
-    match datum {
-        Datum::Set(atoms) => {
-            Datum::Set(atoms.into_iter().map(|atom| restore(keys, atom)).collect())
-        }
-        Datum::Map(pairs) => Datum::Map(
-            pairs
-                .into_iter()
-                .map(|(k, v)| (restore(keys, k), restore(values, v)))
-                .collect(),
-        ),
     }
 }

@@ -45,24 +45,17 @@ impl Cluster {
         self.servers.iter().map(Server::unix).collect()
     }
 
-    /// The position of the leader, when all three members agree that there is one.
+    /// The position of the leader.
     async fn leader(&self) -> usize {
+        let mut found = None;
         soon(async {
-            loop {
-                let is_leader = |server: &Server| {
-                    server
-                        .control(&["cluster/status", NB])
-                        .contains("Role: leader")
-                };
-                if let Some(leader) = self.servers.iter().position(is_leader) {
-                    return leader;
-                }
-                tokio::time::timeout(Duration::from_millis(50), std::future::pending::<()>())
-                    .await
-                    .unwrap_err();
+            while found.is_none() {
+                pause().await;
+                found = self.servers.iter().position(is_leader);
             }
         })
-        .await
+        .await;
+        found.unwrap()
     }
 
     /// Waits until every member has joined.
@@ -78,6 +71,16 @@ impl Cluster {
     }
 }
 
+fn is_leader(server: &Server) -> bool {
+    server.control(&["cluster/status", NB]).contains("Role: leader")
+}
+
+/// Between two questions to a server that tells nobody by itself.
+async fn pause() {
+    let never = std::future::pending::<()>();
+    tokio::time::timeout(Duration::from_millis(50), never).await.unwrap_err();
+}
+
 /// Options that find out quickly that a member hangs.
 fn impatient(cluster: &Cluster) -> Options {
     let mut options = options(cluster.remotes());
@@ -85,24 +88,21 @@ fn impatient(cluster: &Cluster) -> Options {
     options
 }
 
-/// Adds switches until one is committed: after a failure nobody knows yet who leads.
+/// Adds a switch, again and again while nobody knows who leads.
 async fn persist(client: &Client, name: &str) {
     let uuid = Uuid::new_v4();
-    soon(async {
-        loop {
-            match client.transact(vec![add_switch(uuid, name)].into()).await {
-                Outcome::Committed => return,
-                Outcome::Stale | Outcome::Lost => {
-                    client.replica().connected().await.unwrap();
-                    if client.replica().read().row(SWITCH, uuid).is_some() {
-                        return;
-                    }
-                }
-                outcome @ (Outcome::Unchanged | Outcome::Rejected(_)) => panic!("{outcome:?}"),
-            }
+    soon(async { while !is_added(client, uuid, name).await {} }).await;
+}
+
+async fn is_added(client: &Client, uuid: Uuid, name: &str) -> bool {
+    match client.transact(vec![add_switch(uuid, name)].into()).await {
+        Outcome::Committed => true,
+        Outcome::Stale | Outcome::Lost => {
+            client.replica().connected().await.unwrap();
+            client.replica().read().row(SWITCH, uuid).is_some()
         }
-    })
-    .await;
+        outcome @ (Outcome::Unchanged | Outcome::Rejected(_)) => panic!("{outcome:?}"),
+    }
 }
 
 #[tokio::test]
