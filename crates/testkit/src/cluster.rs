@@ -56,6 +56,20 @@ impl<'lab> Cluster<'lab> {
     /// # Errors
     /// A program was not built, or is not ready after 30 seconds: then what it still lacks.
     pub async fn start(lab: &'lab Lab) -> Result<Self> {
+        let mut cluster = Self::start_without_daemons(lab).await?;
+        for node in lab.nodes() {
+            cluster.start_daemon(node)?;
+        }
+        cluster.ready().await?;
+        Ok(cluster)
+    }
+
+    /// Applies the CRDs, creates the Node objects and starts the controller alone: pods get
+    /// addresses and ports, but nothing attaches them.
+    ///
+    /// # Errors
+    /// The controller was not built, or is not ready after 30 seconds: then what it still lacks.
+    pub async fn start_without_daemons(lab: &'lab Lab) -> Result<Self> {
         let api_server = lab.api_server()?;
         api_server.apply_crds(Path::new(CRDS)).await?;
         for node in lab.nodes() {
@@ -69,14 +83,11 @@ impl<'lab> Cluster<'lab> {
             daemons: BTreeMap::new(),
         };
         cluster.start_controller()?;
-        for node in lab.nodes() {
-            cluster.start_daemon(node)?;
-        }
         cluster.ready().await?;
         Ok(cluster)
     }
 
-    /// Waits until the controller and every daemon are ready.
+    /// Waits until the controller and every daemon that was started are ready.
     ///
     /// # Errors
     /// They are not after 30 seconds: then what one still lacks.
@@ -86,8 +97,9 @@ impl<'lab> Cluster<'lab> {
             ask(central, CONTROLLER_ADMIN)
         })
         .await?;
-        for node in self.lab.nodes() {
-            let what = format!("the daemon of {} is ready", node.name());
+        for name in self.daemons.keys() {
+            let node = self.lab.node(name)?;
+            let what = format!("the daemon of {name} is ready");
             wait_until(&what, READY, async || ask(node.netns(), DAEMON_ADMIN)).await?;
         }
         Ok(())

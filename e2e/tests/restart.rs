@@ -1,0 +1,144 @@
+//! A restart of the controller with nothing changed writes nothing, as an independent monitor of
+//! NB (`ovsdb-client`, on a connection of its own) sees it.
+#![cfg(test)]
+
+use std::{collections::BTreeSet, fs, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ListParams};
+use serde_json::Value;
+use testkit::{
+    Cluster, Families, Lab, LabOptions, OvnVersion, lab, objects::pod, ovn::Programs,
+    process::Process, wait_until,
+};
+
+const PODS: usize = 100;
+const PATIENCE: Duration = Duration::from_secs(60);
+const ALLOCATED: &str = "ovn.kubernetes.io/allocated";
+const CANARY: &str = "kube-ovn-canary";
+
+#[test]
+fn r01_a_restart_with_100_pods_writes_no_row_but_the_canary() {
+    let options = LabOptions::on(OvnVersion::V25_03)
+        .families(Families::Dual)
+        .with_api_server();
+    lab::run(options, async |lab| {
+        let mut cluster = Cluster::start_without_daemons(lab).await?;
+        create_pods(lab).await?;
+        wait_until("every pod has a port", PATIENCE, async || has_ports(lab)).await?;
+        lab.nbctl(["--timeout=20", "--wait=sb", "sync"])?;
+
+        let monitor = monitor(lab)?;
+        let writes = || changes(&monitor);
+        wait_until("the monitor sees a canary", PATIENCE, async || {
+            seen(&writes()?, 1)
+        })
+        .await?;
+        cluster.controller()?.kill()?;
+        let before = writes()?.len();
+        cluster.start_controller()?;
+        cluster.ready().await?;
+        let after_start = before + 2;
+        wait_until("the successor's canaries are seen", PATIENCE, async || {
+            seen(&writes()?, after_start)
+        })
+        .await?;
+
+        let others: BTreeSet<Change> = writes()?
+            .into_iter()
+            .filter(|change| !change.is_canary)
+            .collect();
+        assert_eq!(others, BTreeSet::new());
+        Ok(())
+    });
+}
+
+async fn create_pods(lab: &Lab) -> Result<()> {
+    for number in 0..PODS {
+        let node = if number % 2 == 0 { "n1" } else { "n2" };
+        let pod = pod(&format!("p{number}")).on(node).build();
+        lab.api_server()?.create_pod(&pod).await?;
+    }
+    let pods: Api<Pod> = Api::namespaced(lab.api_server()?.client()?, "default");
+    wait_until("every pod is allocated", PATIENCE, async || {
+        let listed = pods.list(&ListParams::default()).await?;
+        let allocated = |pod: &&Pod| {
+            let annotations = pod.metadata.annotations.as_ref();
+            annotations.is_some_and(|all| all.contains_key(ALLOCATED))
+        };
+        let count = listed.iter().filter(allocated).count();
+        ensure!(count == PODS, "{count} of {PODS} are");
+        Ok(())
+    })
+    .await
+}
+
+fn has_ports(lab: &Lab) -> Result<()> {
+    let ports = lab.nbctl(["lsp-list", "ovn-default"])?;
+    let count = ports
+        .lines()
+        .filter(|line| line.contains(".default)"))
+        .count();
+    ensure!(count == PODS, "{count} of {PODS} have");
+    Ok(())
+}
+
+/// One row as the monitor printed it.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Change {
+    table: String,
+    is_canary: bool,
+    text: String,
+}
+
+fn monitor(lab: &Lab) -> Result<Process> {
+    Programs::find(lab.version())?
+        .command("ovsdb-client")?
+        .args([
+            "--format=json",
+            "monitor",
+            &lab.central().nb_socket(),
+            "OVN_Northbound",
+            "ALL",
+        ])
+        .spawn("monitor", lab.directory())
+}
+
+fn seen(changes: &[Change], count: usize) -> Result<()> {
+    let canaries = changes.iter().filter(|change| change.is_canary).count();
+    ensure!(canaries >= count, "{canaries} of {count} canaries");
+    Ok(())
+}
+
+/// Every row but those that were there when the monitor began.
+fn changes(monitor: &Process) -> Result<Vec<Change>> {
+    let text = fs::read_to_string(monitor.log())?;
+    let mut changes = Vec::new();
+    for line in text.lines() {
+        let Ok(table) = serde_json::from_str::<Value>(line) else {
+            continue;
+        };
+        let caption = table["caption"].as_str().unwrap_or_default().to_owned();
+        let headings = table["headings"]
+            .as_array()
+            .context("a table has headings")?;
+        let external_ids = headings
+            .iter()
+            .position(|heading| heading == "external_ids");
+        for row in table["data"].as_array().into_iter().flatten() {
+            if row[1] == "initial" {
+                continue;
+            }
+            let changed = external_ids
+                .map(|column| row[column].to_string())
+                .unwrap_or_default();
+            changes.push(Change {
+                is_canary: changed.contains(CANARY),
+                table: caption.clone(),
+                text: row.to_string(),
+            });
+        }
+    }
+    Ok(changes)
+}
