@@ -1,0 +1,240 @@
+//! What a real kube-apiserver makes of our definitions and of users' objects.
+//!
+//! The objects are in `api_server/valid.yaml` and `api_server/invalid.yaml`.
+
+#![cfg(test)]
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use api::{ProviderNetwork, Subnet, Vpc, VpcNatGateway};
+use kube::{
+    Api, Client, Error, Resource,
+    api::{
+        ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
+    },
+    core::Request,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use testkit::{LabOptions, OvnVersion, lab};
+
+const CRDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/crds");
+const VALID: &str = include_str!("api_server/valid.yaml");
+const INVALID: &str = include_str!("api_server/invalid.yaml");
+const AS_TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
+
+/// An object that must be refused.
+#[derive(Deserialize)]
+struct Invalid {
+    /// What the refusal must contain.
+    because: Vec<String>,
+    kind: String,
+    #[serde(default = "any_name")]
+    name: String,
+    spec: Option<Value>,
+}
+
+fn any_name() -> String {
+    "any".to_owned()
+}
+
+/// Runs a test with a client of an API server that serves our kinds.
+fn with_crds(test: impl AsyncFnOnce(Client) -> Result<()> + Send + 'static) {
+    let options = LabOptions::on(OvnVersion::V23_03)
+        .nodes(0)
+        .with_api_server();
+    lab::run(options, async move |lab| {
+        let server = lab.api_server()?;
+        server.apply_crds(Path::new(CRDS)).await?;
+        test(server.client()?).await
+    });
+}
+
+fn api_of(client: &Client, kind: &str) -> Result<Api<DynamicObject>> {
+    let names = api::crds().into_iter().map(|crd| crd.spec.names);
+    let plural = names
+        .filter(|names| names.kind == kind)
+        .map(|names| names.plural)
+        .next()
+        .with_context(|| format!("no such kind: {kind}"))?;
+    let kind = GroupVersionKind::gvk("kubeovn.io", "v1", kind);
+    let resource = ApiResource::from_gvk_with_plural(&kind, &plural);
+    Ok(Api::all_with(client.clone(), &resource))
+}
+
+async fn create(client: &Client, mut object: Value) -> Result<Result<DynamicObject, Error>> {
+    object["apiVersion"] = json!("kubeovn.io/v1");
+    let kind = object["kind"].as_str().context("an object has a kind")?;
+    let api = api_of(client, kind)?;
+    let object = serde_json::from_value(object)?;
+    Ok(api.create(&PostParams::default(), &object).await)
+}
+
+async fn create_valid(client: &Client) -> Result<()> {
+    for document in serde_yaml::Deserializer::from_str(VALID) {
+        let object = Value::deserialize(document)?;
+        let name = object["metadata"]["name"].clone();
+        create(client, object)
+            .await?
+            .with_context(|| format!("{name} was refused"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn objects_of_users_of_kube_ovn_are_accepted_and_completed() {
+    with_crds(async |client| {
+        create_valid(&client).await?;
+
+        let subnets = Api::<Subnet>::all(client.clone());
+        let subnet = subnets.get("ecmp").await?.spec;
+        assert_eq!(
+            (subnet.vpc.as_str(), subnet.provider.as_str()),
+            ("ovn-cluster", "ovn")
+        );
+        assert_eq!(subnets.get("net-a").await?.spec.gateway_type, "distributed");
+
+        let vpcs = Api::<Vpc>::all(client.clone());
+        assert!(
+            vpcs.get("without-a-spec")
+                .await?
+                .spec
+                .static_routes
+                .is_empty()
+        );
+
+        let gateway = Api::<VpcNatGateway>::all(client.clone())
+            .get("rules")
+            .await?;
+        let protocols = gateway
+            .spec
+            .dnat_rules
+            .iter()
+            .map(|rule| rule.protocol.as_str());
+        assert_eq!(protocols.collect::<Vec<_>>(), ["UDP", "", "tcp"]);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_status_of_a_provider_network_is_written_through_the_object_itself() {
+    with_crds(async |client| {
+        create_valid(&client).await?;
+        let networks = Api::<ProviderNetwork>::all(client);
+        let status = json!({ "status": { "ready": true, "readyNodes": ["n1", "n2"] } });
+        let merge = PatchParams::default();
+        networks
+            .patch("net1", &merge, &Patch::Merge(&status))
+            .await?;
+        let status = networks.get("net1").await?.status.context("no status")?;
+        assert!(status.ready);
+        assert_eq!(status.ready_nodes, ["n1", "n2"]);
+        Ok(())
+    });
+}
+
+#[test]
+fn kubectl_prints_the_columns_of_kube_ovn() {
+    with_crds(async |client| {
+        create_valid(&client).await?;
+        let status = json!({ "status": {
+            "v4usingIPs": 3,
+            "v4availableIPs": 65530,
+            "v6usingIPs": 0,
+            "v6availableIPs": 18_446_744_073_709_551_616_f64,
+        } });
+        Api::<Subnet>::all(client.clone())
+            .patch_status(
+                "redirected",
+                &PatchParams::default(),
+                &Patch::Merge(&status),
+            )
+            .await?;
+
+        let table = table::<Subnet>(&client).await?;
+        let columns = [
+            ("Name", json!("redirected")),
+            ("Provider", json!("ovn")),
+            ("Vpc", json!("ovn-cluster")),
+            ("Protocol", Value::Null),
+            ("CIDR", json!("10.71.0.0/16")),
+            ("Private", json!(false)),
+            ("NAT", json!(false)),
+            ("ExternalEgressGateway", json!("192.0.2.254")),
+            ("PolicyRoutingPriority", json!(1001)),
+            ("PolicyRoutingTableID", json!(1001)),
+            ("Default", json!(false)),
+            ("GatewayType", json!("centralized")),
+            ("V4Used", json!(3)),
+            ("V4Available", json!(65530)),
+            ("V6Used", json!(0)),
+            ("V6Available", json!(18_446_744_073_709_551_616_f64)),
+        ];
+        assert_eq!(table.names, columns.each_ref().map(|(name, _)| *name));
+        let cells = columns.map(|(_, cell)| cell);
+        assert!(table.rows.contains(&cells.to_vec()), "{:?}", table.rows);
+        Ok(())
+    });
+}
+
+struct Table {
+    names: Vec<String>,
+    rows: Vec<Vec<Value>>,
+}
+
+/// All objects of a kind as kubectl asks for them.
+async fn table<K: Resource<DynamicType = ()>>(client: &Client) -> Result<Table> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Answer {
+        column_definitions: Vec<Column>,
+        rows: Vec<Row>,
+    }
+    #[derive(Deserialize)]
+    struct Column {
+        name: String,
+    }
+    #[derive(Deserialize)]
+    struct Row {
+        cells: Vec<Value>,
+    }
+
+    let path = K::url_path(&(), None);
+    let mut request = Request::new(path).list(&ListParams::default())?;
+    request.headers_mut().insert("accept", AS_TABLE.parse()?);
+    let answer: Answer = client.request(request).await?;
+    let columns = answer.column_definitions.into_iter();
+    Ok(Table {
+        names: columns.map(|column| column.name).collect(),
+        rows: answer.rows.into_iter().map(|row| row.cells).collect(),
+    })
+}
+
+#[test]
+fn a_bad_object_is_refused_with_its_field_and_the_remedy() {
+    with_crds(async |client| {
+        let mut wrong = Vec::new();
+        for invalid in serde_yaml::from_str::<Vec<Invalid>>(INVALID)? {
+            let Invalid {
+                because,
+                kind,
+                name,
+                spec,
+            } = invalid;
+            let mut object = json!({ "kind": kind, "metadata": { "name": name } });
+            if let Some(spec) = spec {
+                object["spec"] = spec;
+            }
+            let message = match create(&client, object.clone()).await? {
+                Err(Error::Api(status)) if status.code == 422 => status.message,
+                other => format!("{other:?}"),
+            };
+            if !because.iter().all(|part| message.contains(part)) {
+                wrong.push(format!("{object}\nwants {because:?}\ngot   {message}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+        Ok(())
+    });
+}
