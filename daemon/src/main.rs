@@ -1,3 +1,216 @@
 //! The kube-ovn node daemon: CNI server, OVS ports, ovn0, routes.
+//!
+//! This file wires the parts; every task and channel of the process is visible in [`run`].
 
-fn main() {}
+mod args;
+mod cni;
+mod conflist;
+mod host;
+mod metrics;
+mod node;
+mod object;
+mod ovs;
+mod table;
+
+use std::convert::Infallible;
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use anyhow::Context;
+use api::Subnet;
+use clap::Parser;
+use futures::FutureExt;
+use k8s_openapi::api::core::v1;
+use kit::grpc::Server;
+use kit::listen::Listen;
+use kit::metrics::Registry;
+use kit::readiness::{Condition, Readiness};
+use kit::shutdown::Shutdown;
+use kit::tasks::Tasks;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::watcher;
+use kube::{Api, Client, Config};
+use linux::{Namespace, netlink};
+use proto::cni::v1::cni_server::CniServer;
+use proto::cni::v1::descriptors::FILE_DESCRIPTOR_SET;
+use tokio::sync::watch;
+
+use crate::args::Args;
+use crate::cni::{Agent, Pods, Service};
+use crate::host::{Host, Kernel};
+use crate::metrics::Metrics;
+use crate::node::{Chassis, MtuRule, NodeLoop};
+use crate::object::{Node, Overlay, Pod};
+use crate::ovs::Ovs;
+use crate::table::Table;
+
+/// How long tasks may take to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    kit::telemetry::init(&args.log)?;
+    run(args).await
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let shutdown = kit::shutdown::on_signal()?;
+    let mut tasks = Tasks::new(shutdown.clone());
+    let (readiness, registry) = (Readiness::new(), Registry::new()?);
+    let client = client(&args).await?;
+
+    // 1. where changes go
+    let host = host(&args, Metrics::register(&registry)?, &mut tasks, &shutdown).await?;
+    // 2. where facts come from
+    let Tables {
+        pods,
+        node,
+        subnets,
+    } = follow(&args, &client, &mut tasks, &shutdown);
+    let (facts_sender, facts) = watch::channel(None);
+    let (kernel_changes, driver) = netlink::changes(&host.kernel.namespace).await?;
+    tasks.spawn("netlink-changes", until(&shutdown, driver.into_future()));
+    // 3. what follows from them
+    let ovs_ready = follow_ovs(host.ovs.clone(), readiness.condition("ovs"));
+    tasks.spawn("ovs-readiness", until(&shutdown, ovs_ready));
+    let pods_ready = follow_sync(pods.clone(), readiness.condition("pods"));
+    tasks.spawn("pods-readiness", until(&shutdown, pods_ready));
+    let node_loop = NodeLoop {
+        name: args.node_name.clone(),
+        host: host.clone(),
+        node,
+        subnets,
+        mtu: MtuRule::new(args.mtu),
+        facts: facts_sender,
+        chassis: Chassis::new(Api::all(client.clone()), args.node_name.clone()),
+        is_up: readiness.condition("node"),
+    };
+    let node_loop = node_loop.run(kernel_changes, shutdown.clone());
+    tasks.spawn("node", node_loop.map(Ok::<(), Infallible>));
+    // 4. who asks
+    let agent = Agent {
+        host,
+        pods: Pods::new(pods, client, args.node_name.clone()),
+        facts,
+        readiness: readiness.clone(),
+        limit: args.cni_timeout,
+        turns: cni::Turns::default(),
+    };
+    serve(&args, agent, &readiness, &mut tasks, &shutdown);
+    let admin = kit::admin::serve(args.admin.admin_address, readiness, registry, shutdown);
+    tasks.spawn("admin", admin);
+    Ok(tasks.join(GRACE).await?)
+}
+
+/// The API server, by the file that the arguments name or as a pod.
+async fn client(args: &Args) -> anyhow::Result<Client> {
+    let config = match &args.kubeconfig {
+        Some(path) => {
+            let file = Kubeconfig::read_from(path)?;
+            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?
+        }
+        None => Config::infer()
+            .await
+            .context("no API server; set --kubeconfig")?,
+    };
+    Ok(Client::try_from(config)?)
+}
+
+/// This node's kernel and Open vSwitch, with the tasks that carry their messages.
+async fn host(
+    args: &Args,
+    metrics: Metrics,
+    tasks: &mut Tasks,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Host> {
+    let (ovs, driver) = Ovs::new(args.ovs_socket.clone());
+    tasks.spawn("ovsdb", until(shutdown, driver.run()));
+    let namespace = Namespace::own()?;
+    let (netlink, driver) = netlink::connect(&namespace).await?;
+    tasks.spawn("netlink", until(shutdown, driver.into_future()));
+    let kernel = Kernel::new(namespace, netlink, metrics.clone());
+    Ok(Host {
+        kernel,
+        ovs,
+        metrics,
+    })
+}
+
+/// Objects of the API server.
+struct Tables {
+    pods: watch::Receiver<Table<Pod>>,
+    node: watch::Receiver<Table<Node>>,
+    subnets: watch::Receiver<Table<Overlay>>,
+}
+
+fn follow(args: &Args, client: &Client, tasks: &mut Tasks, shutdown: &Shutdown) -> Tables {
+    let all = watcher::Config::default;
+    let here = |field: &str| all().fields(&format!("{field}={}", args.node_name));
+    let api = Api::<v1::Pod>::all(client.clone());
+    let (pods, events) = table::follow(api, here("spec.nodeName"), Pod::keep);
+    tasks.spawn("watch-pods", until(shutdown, events));
+    let api = Api::<v1::Node>::all(client.clone());
+    let (node, events) = table::follow(api, here("metadata.name"), Node::keep);
+    tasks.spawn("watch-node", until(shutdown, events));
+    let api = Api::<Subnet>::all(client.clone());
+    let (subnets, events) = table::follow(api, all(), object::overlay);
+    tasks.spawn("watch-subnets", until(shutdown, events));
+    Tables {
+        pods,
+        node,
+        subnets,
+    }
+}
+
+/// The CNI service, and the configuration that announces it.
+fn serve(args: &Args, agent: Agent, readiness: &Readiness, tasks: &mut Tasks, shutdown: &Shutdown) {
+    let service = CniServer::new(Service::new(agent));
+    let server = Server::new(readiness.clone()).service(service, FILE_DESCRIPTOR_SET);
+    let listen = Listen::Unix(args.bind_socket.clone());
+    tasks.spawn("cni", server.serve(listen, shutdown.clone()));
+    if let Some(folder) = args.cni_conf_dir.clone() {
+        let (socket, readiness) = (args.bind_socket.clone(), readiness.clone());
+        let shutdown = shutdown.clone();
+        tasks.spawn("conflist", async move {
+            let install = conflist::install(&folder, &socket, &readiness);
+            shutdown.run_until_cancelled(install).await.transpose()?;
+            shutdown.cancelled().await;
+            Ok::<(), conflist::Error>(())
+        });
+    }
+}
+
+async fn follow_ovs(ovs: Ovs, condition: Condition) {
+    let mut versions = ovs.watch();
+    loop {
+        if versions.borrow_and_update().connected {
+            condition.met();
+        } else {
+            condition.unmet(ovs.disconnected().to_string());
+        }
+        if versions.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Met once the table is complete; a watch that fails later is retried with what is known.
+async fn follow_sync(mut pods: watch::Receiver<Table<Pod>>, condition: Condition) {
+    if pods.wait_for(|table| table.is_synced).await.is_ok() {
+        condition.met();
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Runs `work` until `shutdown`.
+fn until(
+    shutdown: &Shutdown,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> impl Future<Output = Result<(), Infallible>> + Send + 'static {
+    let shutdown = shutdown.clone();
+    async move {
+        shutdown.run_until_cancelled(work).await;
+        Ok(())
+    }
+}

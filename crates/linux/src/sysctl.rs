@@ -55,11 +55,6 @@ impl Key {
     pub fn disable_ipv6(link: &LinkName) -> Self {
         Self(format!("net/ipv6/conf/{link}/disable_ipv6"))
     }
-
-    /// Reverse path filter of a link; the kernel uses the stricter of this and that of `all`.
-    pub fn rp_filter(link: &LinkName) -> Self {
-        Self(format!("net/ipv4/conf/{link}/rp_filter"))
-    }
 }
 
 impl fmt::Display for Key {

@@ -165,6 +165,10 @@ async fn addresses_become_the_desired_ones_and_stay() {
         for (desired, changes) in [(&first, 2), (&second, 4), (&BTreeSet::new(), 2)] {
             let made = address::reconcile(netlink, index, desired).await.unwrap();
             assert_eq!(&address::observe(netlink, index).await.unwrap(), desired);
+            for held in desired {
+                let holder = link::with_address(netlink, held.addr()).await.unwrap();
+                assert_eq!(holder.unwrap().index, index);
+            }
             assert_eq!(made, changes);
             assert_eq!(
                 address::reconcile(netlink, index, desired).await.unwrap(),

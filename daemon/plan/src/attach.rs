@@ -19,6 +19,8 @@ use crate::port::{Port, PortKind, external_ids, key};
 pub struct Attachment {
     pub container_id: ContainerId,
     pub ifname: LinkName,
+    /// Name of the network configuration, for which the runtime asks to collect garbage.
+    pub network: String,
     /// Path of the pod's network namespace.
     pub netns: PathBuf,
     pub port: PortKey,
@@ -132,6 +134,7 @@ fn port(attachment: &Attachment, name: LinkName) -> Port {
             (key::IP, attachment.allocation.addresses.to_string()),
             (key::CONTAINER_ID, attachment.container_id.to_string()),
             (key::IFNAME, attachment.ifname.to_string()),
+            (key::NETWORK, attachment.network.clone()),
             (key::POD_NAME, pod.name.clone()),
             (key::POD_NAMESPACE, pod.namespace.clone()),
             (key::POD_NETNS, attachment.netns.display().to_string()),
@@ -140,7 +143,7 @@ fn port(attachment: &Attachment, name: LinkName) -> Port {
 }
 
 /// On the primary network, one default route for each family that has an address and a gateway.
-fn default_routes(attachment: &Attachment) -> Routes {
+pub fn default_routes(attachment: &Attachment) -> Routes {
     if attachment.port.provider != Provider::Ovn {
         return Routes::new();
     }
@@ -190,6 +193,7 @@ mod tests {
         Attachment {
             container_id: "0123456789abcdef".parse().unwrap(),
             ifname: "eth0".parse().unwrap(),
+            network: "kube-ovn".to_owned(),
             netns: "/run/netns/a".into(),
             port: PortKey::primary(pod),
             pod_uid: "uid-1".to_owned(),
@@ -243,6 +247,7 @@ mod tests {
                 "iface-id-ver=uid-1",
                 "ifname=eth0",
                 "ip=10.16.0.5,fd00::5",
+                "network=kube-ovn",
                 "pod_name=web-0",
                 "pod_namespace=default",
                 "pod_netns=/run/netns/a",

@@ -17,6 +17,7 @@ pub mod key {
     pub const VENDOR: &str = "vendor";
     pub const CONTAINER_ID: &str = "container_id";
     pub const IFNAME: &str = "ifname";
+    pub const NETWORK: &str = "network";
     pub const POD_NAME: &str = "pod_name";
     pub const POD_NAMESPACE: &str = "pod_namespace";
     pub const POD_NETNS: &str = "pod_netns";

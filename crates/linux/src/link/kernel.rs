@@ -5,6 +5,7 @@
     reason = "the kernel adds attributes with every release, and we read a few of them"
 )]
 
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
 use futures::TryStreamExt;
@@ -30,6 +31,23 @@ pub async fn observe(netlink: &Netlink, name: &LinkName) -> Result<Option<Actual
         Err(error) if error.is_absent() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The link that has `address`; `None` when there is none.
+///
+/// # Errors
+/// When the kernel refuses to tell.
+pub async fn with_address(netlink: &Netlink, address: IpAddr) -> Result<Option<Actual>, Error> {
+    let holders = netlink.addresses().get().set_address_filter(address);
+    let holder = holders.execute().try_next().await;
+    let holder = holder.map_err(|error| Error::netlink("list addresses", error))?;
+    let Some(holder) = holder else {
+        return Ok(None);
+    };
+    let link = netlink.links().get().match_index(holder.header.index);
+    let answer = link.execute().try_next().await;
+    let answer = answer.map_err(|error| Error::netlink(format!("look up {address}"), error))?;
+    Ok(answer.as_ref().map(parse))
 }
 
 /// Makes the link `name` as desired. Returns it as it is now and the number of changes.

@@ -1,0 +1,50 @@
+//! ADD: wait for what it needs, plan, execute, answer.
+
+use daemon_plan::Attachment;
+use linux::Namespace;
+use tokio::time::{Instant, timeout_at};
+
+use super::request::Attach;
+use super::{Agent, Answer, Failure, answer, execute};
+use crate::node::Facts;
+
+impl Agent {
+    /// Attaches the interface. The same again gives the same result, and changes nothing that is
+    /// right.
+    pub(super) async fn attach(&self, request: &Attach, deadline: Instant) -> Answer {
+        let namespace = Namespace::open(&request.netns).map_err(Failure::Namespace)?;
+        let uid = request.pod_uid.as_deref();
+        let allocated = self.pods.allocated(&request.port, uid, deadline).await?;
+        let facts = self.facts(deadline).await?;
+        let attachment = Attachment {
+            container_id: request.sandbox.id.clone(),
+            ifname: request.sandbox.ifname.clone(),
+            network: request.network.clone(),
+            netns: request.netns.clone(),
+            port: request.port.clone(),
+            pod_uid: allocated.uid,
+            allocation: allocated.allocation,
+            datapath: facts.datapath,
+            mtu: facts.mtu,
+        };
+        execute::execute(&self.host, &attachment, namespace, deadline).await?;
+        answer::result(request.version, &attachment).map_err(Failure::Encode)
+    }
+
+    async fn facts(&self, deadline: Instant) -> Result<Facts, Failure> {
+        self.connected(deadline).await?;
+        let mut facts = self.facts.clone();
+        let known = facts.wait_for(Option::is_some);
+        let known = timeout_at(deadline, known).await;
+        let known = known.ok().and_then(Result::ok).and_then(|facts| *facts);
+        known.ok_or_else(|| self.not_ready())
+    }
+
+    /// Waits until Open vSwitch answers.
+    pub(super) async fn connected(&self, deadline: Instant) -> Result<(), Failure> {
+        match timeout_at(deadline, self.host.ovs.connected()).await {
+            Ok(connected) => Ok(connected?),
+            Err(_elapsed) => Err(self.host.ovs.disconnected().into()),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The node's own kernel state and Open vSwitch: what every change goes through.
+
+use daemon_plan::{NodeState, Port, Undo};
+use linux::link::{End, Veth};
+use linux::offload::TxChecksum;
+use linux::route::Routes;
+use linux::sysctl::Settings;
+use linux::{LinkName, Namespace, Netlink, address, link, offload, route, sysctl};
+
+use crate::metrics::{Domain, Metrics};
+use crate::ovs::{self, Ovs};
+
+/// One network namespace of this node, with a connection to its kernel.
+#[derive(Debug, Clone)]
+pub(crate) struct Kernel {
+    pub(crate) namespace: Namespace,
+    pub(crate) netlink: Netlink,
+    metrics: Metrics,
+}
+
+/// The node itself. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Host {
+    pub(crate) kernel: Kernel,
+    pub(crate) ovs: Ovs,
+    pub(crate) metrics: Metrics,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Kernel(#[from] linux::Error),
+    #[error(transparent)]
+    Ovs(#[from] ovs::Error),
+}
+
+// === impl Kernel ===
+
+impl Kernel {
+    pub(crate) fn new(namespace: Namespace, netlink: Netlink, metrics: Metrics) -> Self {
+        Self {
+            namespace,
+            netlink,
+            metrics,
+        }
+    }
+
+    /// Each of the following brings one domain to what is desired, and returns the number of
+    /// changes that it took.
+    pub(crate) async fn link(&self, end: &End) -> Result<usize, linux::Error> {
+        let result = link::reconcile(&self.netlink, &end.name, &end.link).await;
+        self.metrics
+            .apply(Domain::Link, result.map(|(_, made)| made))
+    }
+
+    /// Makes the pair from here to `pod`. One of that name which leads elsewhere is left over from
+    /// an earlier attempt, and replaced.
+    pub(crate) async fn pair(&self, veth: &Veth, pod: &Self) -> Result<usize, linux::Error> {
+        let near = link::observe(&self.netlink, &veth.near.name).await?;
+        let peer = link::observe(&pod.netlink, &veth.peer.name).await?;
+        if let (Some(near), Some(peer)) = (&near, &peer)
+            && Veth::are_peers(near, peer)
+        {
+            return Ok(0);
+        }
+        if near.is_some() {
+            link::delete(&self.netlink, &veth.near.name).await?;
+        }
+        let made = link::create_veth(&self.netlink, veth, &pod.namespace).await;
+        self.metrics.apply(Domain::Link, made.map(|()| 1))
+    }
+
+    pub(crate) async fn no_link(&self, name: &LinkName) -> Result<(), linux::Error> {
+        link::delete(&self.netlink, name).await
+    }
+
+    pub(crate) async fn tx_checksum(
+        &self,
+        name: &LinkName,
+        desired: TxChecksum,
+    ) -> Result<usize, linux::Error> {
+        let made = offload::reconcile(&self.namespace, name, desired).await;
+        self.metrics.apply(Domain::Offload, made)
+    }
+
+    pub(crate) async fn addresses(
+        &self,
+        name: &LinkName,
+        desired: &address::Addresses,
+    ) -> Result<usize, linux::Error> {
+        let link = link::observe(&self.netlink, name).await?;
+        let link = link.ok_or_else(|| linux::Error::NoLink(name.clone()))?;
+        let made = address::reconcile(&self.netlink, link.index, desired).await;
+        self.metrics.apply(Domain::Address, made)
+    }
+
+    pub(crate) async fn routes(&self, desired: &Routes) -> Result<usize, linux::Error> {
+        let made = route::reconcile(&self.netlink, desired).await;
+        self.metrics.apply(Domain::Route, made)
+    }
+
+    pub(crate) async fn settings(&self, desired: &Settings) -> Result<usize, linux::Error> {
+        let made = sysctl::reconcile(&self.namespace, desired).await;
+        self.metrics.apply(Domain::Sysctl, made)
+    }
+}
+
+// === impl Host ===
+
+impl Host {
+    pub(crate) async fn port(&self, port: &Port) -> Result<usize, ovs::Error> {
+        let made = self.ovs.plug(port).await;
+        self.metrics.apply(Domain::Ovs, made)
+    }
+
+    pub(crate) async fn no_port(&self, name: &LinkName) -> Result<usize, ovs::Error> {
+        let made = self.ovs.unplug(name).await;
+        self.metrics.apply(Domain::Ovs, made)
+    }
+
+    pub(crate) async fn undo(&self, undo: &Undo) -> Result<(), Error> {
+        match undo {
+            Undo::DeleteLink(name) => Ok(self.kernel.no_link(name).await?),
+            Undo::RemovePort(name) => Ok(self.no_port(name).await.map(drop)?),
+        }
+    }
+
+    /// Brings the node to `state`. Returns the number of changes. Fails with
+    /// [`linux::Error::NoLink`] as long as Open vSwitch has not made the link.
+    pub(crate) async fn reconcile(&self, state: &NodeState) -> Result<usize, Error> {
+        let kernel = &self.kernel;
+        let name = &state.port.name;
+        let end = End {
+            name: name.clone(),
+            link: state.link.clone(),
+        };
+        let mut made = self.port(&state.port).await?;
+        made += kernel.settings(&state.settings).await?;
+        made += kernel.link(&end).await?;
+        if let Some(setting) = state.tx_checksum {
+            made += kernel.tx_checksum(name, setting).await?;
+        }
+        made += kernel.addresses(name, &state.addresses).await?;
+        made += kernel.routes(&state.routes).await?;
+        Ok(made)
+    }
+}

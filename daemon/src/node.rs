@@ -1,0 +1,157 @@
+//! The node's own state: `ovn0`, routes to pods, the chassis annotation.
+//!
+//! ```text
+//! Node, Subnets (API server)  --\                        /--> Facts, for CNI ADD
+//! external_ids, br-int (OVS)  ---+--> observe --> plan --+--> ovn0, routes, sysctls
+//! links, addresses (kernel)   --/                        \--> Node annotation
+//! ```
+//!
+//! Level-triggered: any event of any source, and a slow tick, mean "observe again".
+
+use std::time::Duration;
+
+use daemon_plan::node::OVN0;
+use daemon_plan::{Allocation, InvalidAllocation, NodeInputs, node_state};
+use futures::{Stream, StreamExt};
+use kit::backoff::sleep;
+use kit::error::Chain;
+use kit::readiness::Condition;
+use kit::shutdown::Shutdown;
+use linux::link::InvalidLinkName;
+use model::{NodeName, Provider};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::host::{self, Host};
+use crate::object::{Node, Overlay};
+use crate::table::Table;
+
+mod chassis;
+mod facts;
+
+pub(crate) use chassis::Chassis;
+pub(crate) use facts::{Facts, MtuRule};
+
+/// How often to observe without an event.
+const TICK: Duration = Duration::from_secs(5);
+/// Events come in bursts, of which the first is enough.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// Keeps the node as it should be.
+#[derive(Debug)]
+pub(crate) struct NodeLoop {
+    pub(crate) name: NodeName,
+    pub(crate) host: Host,
+    pub(crate) node: watch::Receiver<Table<Node>>,
+    pub(crate) subnets: watch::Receiver<Table<Overlay>>,
+    pub(crate) mtu: MtuRule,
+    pub(crate) facts: watch::Sender<Option<Facts>>,
+    pub(crate) chassis: Chassis,
+    pub(crate) is_up: Condition,
+}
+
+/// Why the node is not yet as it should be.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("no Node object {0} yet; see that --node-name is right and the API server answers")]
+    NoNode(NodeName),
+    #[error("node {0} has no address yet; see that kube-ovn-controller runs")]
+    Unallocated(NodeName),
+    #[error("node {node}")]
+    Invalid {
+        node: NodeName,
+        source: InvalidAllocation,
+    },
+    #[error(transparent)]
+    Facts(#[from] facts::Error),
+    #[error(transparent)]
+    Host(#[from] host::Error),
+    #[error(transparent)]
+    Chassis(#[from] chassis::Error),
+    #[error(transparent)]
+    Name(#[from] InvalidLinkName),
+}
+
+// === impl NodeLoop ===
+
+impl NodeLoop {
+    /// Runs until `shutdown`. `kernel` tells of changes of links, addresses and routes.
+    pub(crate) async fn run(
+        mut self,
+        mut kernel: impl Stream<Item = ()> + Unpin,
+        shutdown: Shutdown,
+    ) {
+        let mut ovs = self.host.ovs.watch();
+        while !shutdown.is_cancelled() {
+            self.settle().await;
+            tokio::select! {
+                _ = ovs.changed() => {}
+                _ = self.node.changed() => {}
+                _ = self.subnets.changed() => {}
+                Some(()) = kernel.next() => {}
+                () = sleep(TICK) => {}
+                () = shutdown.cancelled() => return,
+            }
+            sleep(SETTLE).await;
+            while timeout(Duration::ZERO, kernel.next())
+                .await
+                .is_ok_and(|event| event.is_some())
+            {}
+        }
+    }
+
+    async fn settle(&mut self) {
+        match self.reconcile().await {
+            Ok(0) => self.is_up.met(),
+            Ok(changes) => {
+                self.is_up.met();
+                tracing::info!(changes, link = OVN0, "Node changed");
+            }
+            Err(error) => {
+                let why = Chain(&error).to_string();
+                tracing::debug!(error = why, "Node is not yet as desired");
+                self.is_up.unmet(why);
+            }
+        }
+    }
+
+    async fn reconcile(&mut self) -> Result<usize, Error> {
+        let facts = self.observe_facts().await?;
+        let annotated = {
+            let table = self.node.borrow_and_update();
+            let node = table.cluster(self.name.as_str());
+            node.cloned()
+                .ok_or_else(|| Error::NoNode(self.name.clone()))?
+        };
+        self.chassis.annotate(&self.host, &annotated).await?;
+        let allocation = Allocation::read(&Provider::Ovn, &annotated.annotations);
+        let invalid = |source| Error::Invalid {
+            node: self.name.clone(),
+            source,
+        };
+        let allocation = allocation.map_err(invalid)?;
+        let state = node_state(&NodeInputs {
+            node: self.name.clone(),
+            allocation: allocation.ok_or_else(|| Error::Unallocated(self.name.clone()))?,
+            datapath: facts.datapath,
+            mtu: facts.mtu,
+            overlay: self.overlay(),
+        })?;
+        Ok(self.host.reconcile(&state).await?)
+    }
+
+    async fn observe_facts(&self) -> Result<Facts, Error> {
+        let facts = facts::observe(&self.host, self.mtu).await?;
+        self.facts.send_if_modified(|published| {
+            let changed = *published != Some(facts);
+            *published = Some(facts);
+            changed
+        });
+        Ok(facts)
+    }
+
+    fn overlay(&mut self) -> Vec<model::CidrPair> {
+        let table = self.subnets.borrow_and_update();
+        table.rows.values().copied().flatten().collect()
+    }
+}
