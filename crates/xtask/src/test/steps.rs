@@ -1,7 +1,9 @@
 //! What each level does.
 
-use anyhow::{Context, Result, ensure};
-use cargo_metadata::{MetadataCommand, Package};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use cargo_metadata::{MetadataCommand, Package, Target};
 
 use super::{level::Level, tally::Tally};
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
 /// How often the slow level repeats the root level.
 const REPETITIONS: u32 = 3;
 
-/// The feature behind which a package keeps its tests that need root.
+/// The feature that a test program with tests that need root requires (`required-features`).
 const ROOT_TESTS: &str = "root-tests";
 
 /// The package whose tests share the host's namespaces and run one at a time.
@@ -118,10 +120,12 @@ fn build_programs(workspace: &Workspace) -> Result<()> {
     run_command(command)
 }
 
-/// Two runs of cargo: the lab's tests own the host's bridges and names, so they take turns.
+/// Two runs of cargo: the lab's tests fill the host with nodes, so they take turns.
 fn run_root_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    let packages = packages_with_root_tests(workspace)?;
-    let (lab, libraries): (Vec<_>, Vec<_>) = packages.into_iter().partition(|name| name == LAB);
+    let (lab, libraries): (Vec<Package>, Vec<Package>) = members(workspace)?
+        .into_iter()
+        .filter(|package| root_tests(package).next().is_some())
+        .partition(|package| package.name == LAB);
     let libraries = test(root_command(workspace, &libraries), tally);
     let mut command = root_command(workspace, &lab);
     command.env("RUST_TEST_THREADS", "1");
@@ -129,30 +133,23 @@ fn run_root_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     libraries.and(lab)
 }
 
-fn root_command(workspace: &Workspace, packages: &[String]) -> std::process::Command {
+/// Only the tests that need root: the others have run in the unit level.
+fn root_command(workspace: &Workspace, packages: &[Package]) -> Command {
     let mut command = cargo(workspace, &["test", "--locked", "--no-fail-fast"]);
     for package in packages {
-        command.args([
-            "--package",
-            package,
-            "--features",
-            &format!("{package}/{ROOT_TESTS}"),
-        ]);
+        let feature = format!("{}/{ROOT_TESTS}", package.name);
+        command.args(["--package", &package.name, "--features", &feature]);
+        command.args(root_tests(package).flat_map(|target| ["--test", &target.name]));
     }
     command
 }
 
-fn packages_with_root_tests(workspace: &Workspace) -> Result<Vec<String>> {
-    let packages: Vec<String> = members(workspace)?
-        .into_iter()
-        .filter(|package| package.features.contains_key(ROOT_TESTS))
-        .map(|package| package.name.to_string())
-        .collect();
-    ensure!(
-        !packages.is_empty(),
-        "no package has the feature `{ROOT_TESTS}`"
-    );
-    Ok(packages)
+/// The test programs of a package that need root.
+fn root_tests(package: &Package) -> impl Iterator<Item = &Target> {
+    package.targets.iter().filter(|target| {
+        let mut features = target.required_features.iter();
+        target.is_test() && features.any(|feature| feature == ROOT_TESTS)
+    })
 }
 
 /// The packages of the workspace.
@@ -163,7 +160,7 @@ fn members(workspace: &Workspace) -> Result<Vec<Package>> {
 }
 
 /// Runs tests, shows what they print, and counts them.
-fn test(command: std::process::Command, tally: &mut Tally) -> Result<()> {
+fn test(command: Command, tally: &mut Tally) -> Result<()> {
     stream(command, |line| {
         console::say(line);
         tally.read(line);

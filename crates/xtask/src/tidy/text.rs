@@ -15,6 +15,9 @@ const IGNORE: &str = concat!("#[", "ignore]");
 const LEFT: [&str; 2] = [concat!("TO", "DO"), concat!("FIX", "ME")];
 const LEFT_IN_CODE: &str = concat!("to", "do!(");
 
+/// Root tests inside a library would be compiled by no level.
+const ROOT_TESTS: &str = concat!("feature = \"root-", "tests\"");
+
 /// Starts of paths that exist on one person's machine only.
 const HOMES: [&str; 4] = [
     concat!("/", "root/"),
@@ -35,7 +38,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Violation> {
 
 fn check_file(path: &str, text: &str) -> Vec<Violation> {
     let rules: &[fn(&str) -> Option<Finding>] = if is_rust(path) {
-        &[whitespace, ignored_test, work_left, machine_path]
+        &[whitespace, ignored_test, lost_test, work_left, machine_path]
     } else {
         &[work_left, machine_path]
     };
@@ -60,6 +63,13 @@ fn ignored_test(line: &str) -> Option<Finding> {
     line.contains(IGNORE).then_some((
         "a test is ignored without a reason",
         "write `#[ignore = \"why\"]`, or put it behind a feature",
+    ))
+}
+
+fn lost_test(line: &str) -> Option<Finding> {
+    line.contains(ROOT_TESTS).then_some((
+        "a test that no level runs",
+        "move it to a file in `tests/` whose `[[test]]` has `required-features`",
     ))
 }
 
@@ -129,6 +139,12 @@ mod tests {
     fn an_ignored_test_needs_a_reason() {
         assert!(!is_clean(IGNORE));
         assert!(is_clean("#[ignore = \"needs 10 minutes\"]"));
+    }
+
+    #[test]
+    fn a_root_test_inside_a_library_is_reported() {
+        assert!(!is_clean(&format!("#[cfg({ROOT_TESTS})]")));
+        assert!(is_clean("#[cfg(feature = \"client\")]"));
     }
 
     #[test]
