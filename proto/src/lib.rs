@@ -4,6 +4,8 @@
 //! `cargo xtask codegen` and checked in. Clients come always, servers with the feature `server`, so
 //! that the CNI plugin stays small. Nothing here opens a connection.
 
+mod cni_error;
+
 /// Calls of the CNI plugin, forwarded to the node daemon.
 #[path = "gen/cni"]
 pub mod cni {
@@ -25,4 +27,10 @@ pub mod cni {
         )
     )]
     pub mod v1;
+
+    /// The versions of the CNI specification that shim and daemon speak, oldest first.
+    pub const VERSIONS: [&str; 5] = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", NEWEST];
+
+    /// The version of answers to who speaks none of ours.
+    pub const NEWEST: &str = "1.1.0";
 }

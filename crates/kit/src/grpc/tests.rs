@@ -76,7 +76,7 @@ async fn services(channel: Channel) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn reflection_lists_health_and_itself_in_both_versions() {
+async fn reflection_lists_health_and_itself() {
     let server = Fixture::start().await;
     let listed = services(server.channel().await).await;
     assert!(

@@ -55,7 +55,7 @@ pub struct CniError {
     /// The chain of causes; may be empty.
     #[prost(string, tag = "3")]
     pub details: ::prost::alloc::string::String,
-    /// The version of the object; empty means that of the configuration.
+    /// The version of the object. The shim replaces it by that of the configuration.
     #[prost(string, tag = "4")]
     pub cni_version: ::prost::alloc::string::String,
 }
