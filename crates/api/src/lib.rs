@@ -31,8 +31,12 @@ pub mod vpc_nat_gateway;
 pub use condition::{Condition, NodeCondition};
 pub use crd::{crd_files, crds};
 pub use ip::{Ip, IpSpec};
-pub use provider_network::{ProviderNetwork, ProviderNetworkSpec, ProviderNetworkStatus};
+pub use provider_network::{
+    CustomInterface, ProviderNetwork, ProviderNetworkSpec, ProviderNetworkStatus,
+};
 pub use subnet::{Subnet, SubnetSpec, SubnetStatus};
 pub use vlan::{Vlan, VlanSpec, VlanStatus};
 pub use vpc::{StaticRoute, Vpc, VpcSpec, VpcStatus};
-pub use vpc_nat_gateway::{VpcNatGateway, VpcNatGatewaySpec, VpcNatGatewayStatus};
+pub use vpc_nat_gateway::{
+    DnatRule, Eip, FloatingIpRule, SnatRule, VpcNatGateway, VpcNatGatewaySpec, VpcNatGatewayStatus,
+};

@@ -13,8 +13,6 @@ use crate::Condition;
     group = "kubeovn.io",
     version = "v1",
     kind = "Vlan",
-    plural = "vlans",
-    singular = "vlan",
     shortname = "vlan",
     doc = "One VLAN of a provider network; subnets name it to become underlay subnets.",
     status = "VlanStatus",
