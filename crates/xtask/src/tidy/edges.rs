@@ -48,7 +48,8 @@ const TABLE: &[(&str, Purity, &[&str])] = &[
     (
         "controller-status",
         Effectful,
-        &["model", "api", "controller-index", "kit"],
+        // the recorder is where addresses are chosen: it alone asks the allocator
+        &["model", "api", "controller-index", "controller-ipam", "kit"],
     ),
     ("controller-ipam", Pure, &["model"]),
     (
