@@ -100,9 +100,12 @@ fn spawn_watches(tasks: &mut Tasks, client: &Client, index: &Shared, shutdown: &
 }
 
 async fn kubernetes_client(args: &Args) -> anyhow::Result<Client> {
-    rustls::crypto::ring::default_provider()
+    if rustls::crypto::ring::default_provider()
         .install_default()
-        .ok();
+        .is_err()
+    {
+        tracing::debug!("A TLS provider is installed already");
+    }
     let config = match &args.kubeconfig {
         Some(path) => {
             let file = Kubeconfig::read_from(path)

@@ -1,4 +1,4 @@
-//! 1. The index: Kubernetes watch events become typed tables, the planner's inputs, and the owners
+//! Step 1, the index: Kubernetes watch events become typed tables, the planner's inputs, and the owners
 //! that must be planned again.
 //!
 //! ```text

@@ -35,12 +35,13 @@ impl Watched for core::Node {
     fn parse(&self) -> Result<Self::Row, Rejected> {
         let annotations = Annotations::of(&self.metadata, &Provider::Ovn);
         let wanted: DualStack<IpAddr> = annotations.parse(key::IP_ADDRESS)?.unwrap_or_default();
-        let join = match annotations.is_true(key::ALLOCATED) {
-            false => None,
-            true => Some(plan::JoinPort {
+        let join = if annotations.is_true(key::ALLOCATED) {
+            Some(plan::JoinPort {
                 addresses: annotations.require(key::IP_ADDRESS)?,
                 mac: annotations.require(key::MAC_ADDRESS)?,
-            }),
+            })
+        } else {
+            None
         };
         Ok(Node {
             uid: uid(&self.metadata),

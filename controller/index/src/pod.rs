@@ -105,9 +105,10 @@ impl Watched for core::Pod {
         let node = spec
             .and_then(|spec| spec.node_name.as_deref())
             .unwrap_or_default();
-        let allocation = match annotations.is_true(key::ALLOCATED) {
-            true => Some(allocation(annotations)?),
-            false => None,
+        let allocation = if annotations.is_true(key::ALLOCATED) {
+            Some(allocation(annotations)?)
+        } else {
+            None
         };
         Ok(Pod {
             uid: uid(&self.metadata),
@@ -155,9 +156,10 @@ fn allocation(annotations: Annotations<'_>) -> Result<Allocation, Rejected> {
         subnet: annotations.require(key::LOGICAL_SWITCH)?,
         addresses: annotations.require(key::IP_ADDRESS)?,
         mac: annotations.require(key::MAC_ADDRESS)?,
-        security: match annotations.is_true("port_security") {
-            true => plan::PortSecurity::On,
-            false => plan::PortSecurity::Off,
+        security: if annotations.is_true("port_security") {
+            plan::PortSecurity::On
+        } else {
+            plan::PortSecurity::Off
         },
     })
 }

@@ -54,9 +54,10 @@ impl Watched for api::Subnet {
                 gateways: gateways(&cidrs, &spec.gateway)?,
                 cidrs,
                 gateway_mode: gateway_mode(&spec.gateway_type)?,
-                router_link: match spec.underlay_gateway {
-                    true => plan::RouterLink::Absent,
-                    false => plan::RouterLink::Connected,
+                router_link: if spec.underlay_gateway {
+                    plan::RouterLink::Absent
+                } else {
+                    plan::RouterLink::Connected
                 },
             },
             excludes: excludes?,

@@ -1,4 +1,5 @@
 //! The laws of the index: what it derives step by step equals what it derives from nothing.
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 
@@ -9,6 +10,7 @@ use model::{Owner, SubnetName, VpcName};
 use proptest::prelude::*;
 use serde_json::json;
 
+#[expect(clippy::large_enum_variant, reason = "a few dozen values in a test")]
 #[derive(Debug, Clone)]
 enum Object {
     Vpc(api::Vpc),
@@ -108,9 +110,12 @@ fn any_ip() -> impl Strategy<Value = Object> {
 
 fn any_event() -> impl Strategy<Value = Event> {
     let object = prop_oneof![any_vpc(), any_subnet(), any_node(), any_pod(), any_ip()];
-    (object, proptest::bool::weighted(0.75)).prop_map(|(object, applied)| match applied {
-        true => Event::Apply(object),
-        false => Event::Delete(object),
+    (object, proptest::bool::weighted(0.75)).prop_map(|(object, applied)| {
+        if applied {
+            Event::Apply(object)
+        } else {
+            Event::Delete(object)
+        }
     })
 }
 

@@ -1,4 +1,4 @@
-//! 2. The planner: what the OVN northbound database should be, as a pure function of intent.
+//! Step 2, the planner: what the OVN northbound database should be, as a pure function of intent.
 //!
 //! ```text
 //! Inputs (snapshot) --plan(owner)--> Planned { rows, problems }

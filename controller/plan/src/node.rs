@@ -27,19 +27,19 @@ pub(crate) fn plan(inputs: &Inputs, name: &NodeName) -> Planned {
     join_port(inputs, &owner, name, join, &mut planned);
     port_group(&owner, name, &mut planned);
     for (family, nexthop) in join.addresses.iter() {
-        if let Some(internal) = node.internal.get(family) {
-            let matches = expr::destination_is(*internal);
-            reroute(&owner, router, POLICY_NODE, matches, *nexthop, &mut planned);
-        }
+        let to_node = node.internal.get(family).map(|internal| {
+            reroute(
+                router,
+                POLICY_NODE,
+                expr::destination_is(*internal),
+                *nexthop,
+            )
+        });
         let matches = expr::source_in_group(&expr::node_port_group(name), family);
-        reroute(
-            &owner,
-            router,
-            POLICY_GATEWAY,
-            matches,
-            *nexthop,
-            &mut planned,
-        );
+        let from_pods = reroute(router, POLICY_GATEWAY, matches, *nexthop);
+        for (key, row) in to_node.into_iter().chain([from_pods]) {
+            planned.row(&owner, key, row);
+        }
     }
     planned
 }
@@ -67,14 +67,7 @@ fn port_group(owner: &Owner, name: &NodeName, planned: &mut Planned) {
     planned.row(owner, RowKey::PortGroup(group), row);
 }
 
-fn reroute(
-    owner: &Owner,
-    router: &str,
-    priority: u16,
-    matches: String,
-    nexthop: IpAddr,
-    planned: &mut Planned,
-) {
+fn reroute(router: &str, priority: u16, matches: String, nexthop: IpAddr) -> (RowKey, Row) {
     let priority = i64::from(priority);
     let row = Row::new(&nb::LOGICAL_ROUTER_POLICY)
         .with(policy::PRIORITY, priority)
@@ -87,5 +80,5 @@ fn reroute(
         priority,
         matches,
     };
-    planned.row(owner, key, row);
+    (key, row)
 }

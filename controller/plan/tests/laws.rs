@@ -1,4 +1,5 @@
 //! The laws of the planner.
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 
@@ -128,7 +129,7 @@ proptest! {
     #[test]
     fn planning_twice_gives_no_difference(inputs in any_inputs()) {
         let rows = plan_all(&inputs).rows;
-        prop_assert_eq!(diff(&plan_all(&inputs.clone()).rows, &rows), vec![]);
+        prop_assert_eq!(diff(&plan_all(&inputs).rows, &rows), vec![]);
     }
 
     #[test]

@@ -3,6 +3,11 @@
 //! A file holds the cluster as YAML, a line `---- rows ----`, and the rows it becomes.
 //! `UPDATE=1 cargo test -p controller-plan --test scenarios` rewrites the rows; review the
 //! difference like code.
+#![cfg(test)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "scenarios are files; the planner reads none"
+)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -100,13 +105,15 @@ fn subnet(text: &SubnetText) -> Subnet {
         vpc: text.vpc.parse().unwrap(),
         cidrs: text.cidr.parse().unwrap(),
         gateways: text.gateway.parse().unwrap(),
-        gateway_mode: match text.centralized {
-            true => GatewayMode::Centralized,
-            false => GatewayMode::Distributed,
+        gateway_mode: if text.centralized {
+            GatewayMode::Centralized
+        } else {
+            GatewayMode::Distributed
         },
-        router_link: match text.underlay {
-            true => RouterLink::Absent,
-            false => RouterLink::Connected,
+        router_link: if text.underlay {
+            RouterLink::Absent
+        } else {
+            RouterLink::Connected
         },
     }
 }

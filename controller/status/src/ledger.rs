@@ -217,12 +217,13 @@ fn refuse(needy: Needy, error: &AllocateError) -> Decision {
 /// A record of another kind of port, or of somebody else, is not ours to delete.
 fn forget_unless_foreign(claimant: &Claimant, name: &str, record: &Record) -> Decision {
     let is_ours = record.claimant == *claimant && !matches!(claimant, Claimant::Unknown(_));
-    match is_ours {
-        true => Decision::Forget {
+    if is_ours {
+        Decision::Forget {
             name: name.to_owned(),
             uid: record.uid.clone(),
-        },
-        false => Decision::Settled,
+        }
+    } else {
+        Decision::Settled
     }
 }
 
@@ -307,7 +308,7 @@ fn needy_pod(claimant: &Claimant, pod: &Pod, subnet: SubnetName) -> Needy {
         wish: wish(addresses),
         mac: held
             .map(|held| held.mac)
-            .or(pod.wish.mac.filter(|_| !addresses.is_empty())),
+            .or_else(|| pod.wish.mac.filter(|_| !addresses.is_empty())),
     }
 }
 
@@ -325,9 +326,10 @@ fn needy_node(claimant: &Claimant, name: &NodeName, node: &Node, join: SubnetNam
 }
 
 fn wish(addresses: DualStack<IpAddr>) -> Wish {
-    match addresses.is_empty() {
-        true => Wish::Any,
-        false => Wish::Addresses(addresses),
+    if addresses.is_empty() {
+        Wish::Any
+    } else {
+        Wish::Addresses(addresses)
     }
 }
 

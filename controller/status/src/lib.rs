@@ -1,4 +1,4 @@
-//! 4. Status: what was chosen or found is written to Kubernetes.
+//! Step 4, status: what was chosen or found is written to Kubernetes.
 //!
 //! ```text
 //! claims of the index --Ledger (allocator)--> Decision --Writer--> IP objects, annotations, events

@@ -62,12 +62,16 @@ impl Recorder {
                 Some(claimant) = writes.next() => self.finish(&claimant),
             }
             self.take_claims();
-            while writes.len() < CONCURRENCY {
-                let Some(write) = self.next_write() else {
-                    break;
-                };
-                writes.push(write);
-            }
+            self.start_writes(&mut writes);
+        }
+    }
+
+    fn start_writes(&mut self, writes: &mut FuturesUnordered<Write>) {
+        while writes.len() < CONCURRENCY {
+            let Some(write) = self.next_write() else {
+                return;
+            };
+            writes.push(write);
         }
     }
 

@@ -1,4 +1,4 @@
-//! 3. Sync: the desired rows of dirty owners against the replica, committed in batches.
+//! Step 3, sync: the desired rows of dirty owners against the replica, committed in batches.
 //!
 //! ```text
 //! dirty owners --plan--> desired --+

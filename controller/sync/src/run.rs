@@ -19,7 +19,7 @@ const BATCH: usize = 100;
 /// How soon owners are tried again whose transaction failed for a reason that may pass.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often everything is compared, in case a change went unnoticed.
-const RESYNC: Duration = Duration::from_secs(600);
+const RESYNC: Duration = Duration::from_mins(10);
 
 /// Keeps the northbound database equal to the plan.
 #[derive(Debug)]
@@ -175,16 +175,15 @@ impl Sync {
 
     /// Problems are logged when they come, not each time they are met again.
     fn note(&mut self, owner: &Owner, problems: Vec<Problem>) {
-        if problems.is_empty() {
-            self.problems.remove(owner);
-            return;
-        }
-        let known = self.problems.insert(owner.clone(), problems.clone());
-        for problem in problems
-            .iter()
-            .filter(|p| !known.iter().flatten().any(|k| k == *p))
+        let known = self.problems.remove(owner).unwrap_or_default();
+        for Problem {
+            reason, message, ..
+        } in problems.iter().filter(|it| !known.contains(it))
         {
-            tracing::warn!(%owner, reason = problem.reason, problem = problem.message, "Found a problem");
+            tracing::warn!(%owner, reason, problem = message, "Found a problem");
+        }
+        if !problems.is_empty() {
+            self.problems.insert(owner.clone(), problems);
         }
     }
 

@@ -14,8 +14,8 @@ use crate::view::View;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{row} needs {missing}, which does not exist yet")]
 pub struct Unresolved {
-    pub row: RowKey,
-    pub missing: RowKey,
+    pub row: Box<RowKey>,
+    pub missing: Box<RowKey>,
 }
 
 /// The operations of one transaction that performs `changes` on the database seen by `view`.
@@ -91,8 +91,8 @@ impl<'a> Resolver<'a> {
         inserted
             .or_else(|| self.view.uuid(key))
             .ok_or_else(|| Unresolved {
-                row: needed_by.clone(),
-                missing: key.clone(),
+                row: Box::new(needed_by.clone()),
+                missing: Box::new(key.clone()),
             })
     }
 

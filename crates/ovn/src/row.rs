@@ -5,7 +5,7 @@ use std::fmt;
 
 use ovsdb::Datum;
 
-use crate::column::{Column, ColumnValue, Table};
+use crate::column::{Column, ColumnInfo, ColumnValue, Table};
 use crate::key::RowKey;
 
 /// Rows by meaning.
@@ -97,7 +97,7 @@ impl Row {
     /// The column's value, its default included.
     pub(crate) fn datum(&self, column: &str) -> Option<Datum> {
         let stated = self.columns.get(column).cloned();
-        stated.or_else(|| self.table.column(column).map(|info| info.default_datum()))
+        stated.or_else(|| self.table.column(column).map(ColumnInfo::default_datum))
     }
 }
 

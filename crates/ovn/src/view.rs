@@ -124,17 +124,18 @@ impl View {
                 .insert((uuid, *column));
         }
         let renamed = old.as_ref().map(Seen::name) != new.as_ref().map(Seen::name);
-        let affected: BTreeSet<Uuid> = match renamed {
-            true => before
+        let affected: BTreeSet<Uuid> = if renamed {
+            before
                 .union(&after)
                 .map(|(child, _)| *child)
                 .chain([uuid])
-                .collect(),
-            false => before
+                .collect()
+        } else {
+            before
                 .symmetric_difference(&after)
                 .map(|(child, _)| *child)
                 .chain([uuid])
-                .collect(),
+                .collect()
         };
         self.reindex(uuid, old, new);
         affected

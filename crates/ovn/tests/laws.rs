@@ -1,4 +1,5 @@
 //! The laws of `diff`, and of `View` as its other side.
+#![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -127,7 +128,7 @@ impl Tables {
                 self.0.remove(&uuid_of(condition)).unwrap();
             }
             Operation::Wait { .. } => {}
-            other => panic!("{other}"),
+            Operation::Select { .. } | Operation::Comment(_) => panic!("{operation}"),
         }
     }
 
@@ -180,7 +181,11 @@ fn mutate(row: &mut ovsdb::Row, mutation: &ovsdb::Mutation) {
         match mutation.mutator {
             Mutator::Insert => uuids.insert(uuid),
             Mutator::Delete => uuids.remove(&uuid),
-            other => panic!("{other:?}"),
+            Mutator::Add
+            | Mutator::Subtract
+            | Mutator::Multiply
+            | Mutator::Divide
+            | Mutator::Modulo => panic!("{mutation:?}"),
         };
     }
     row.insert(mutation.column.clone(), Datum::set(uuids));
