@@ -7,11 +7,16 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-/// The path of one of our programs, beside the directory of the running test.
+/// The path of one of our programs: what `CNI_SHIM_PROGRAM`, for the program `cni-shim`, names;
+/// else beside the directory of the running test.
 ///
 /// # Errors
 /// It was not built: names the command that builds it.
 pub fn bin(name: &str) -> Result<PathBuf> {
+    let variable = format!("{}_PROGRAM", name.replace('-', "_").to_uppercase());
+    if let Some(path) = env::var_os(variable) {
+        return Ok(path.into());
+    }
     let test = env::current_exe().context("a test has a path")?;
     let directory = test
         .parent()

@@ -5,6 +5,7 @@ mod codegen;
 mod console;
 mod host;
 mod process;
+mod shim;
 mod test;
 mod tidy;
 mod workspace;
@@ -31,6 +32,8 @@ enum Task {
     Codegen(codegen::Args),
     /// Check the project's own rules.
     Tidy,
+    /// Build the CNI plugin as a static program.
+    Shim,
     /// Measure, next to a peer.
     Bench(bench::Args),
 }
@@ -42,6 +45,9 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&workspace, &args),
         Task::Codegen(args) => codegen::run(&workspace, &args),
         Task::Tidy => tidy::run(&workspace),
+        Task::Shim => {
+            shim::build(&workspace).map(|plugin| console::say(&plugin.display().to_string()))
+        }
         Task::Bench(args) => bench::run(&workspace, &args),
     };
     match done {

@@ -1,6 +1,9 @@
 //! What each level does.
 
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result};
 use cargo_metadata::{MetadataCommand, Package, Target};
@@ -9,7 +12,7 @@ use super::{level::Level, tally::Tally};
 use crate::{
     codegen, console, host,
     process::{self, cargo, run as run_command, stream, succeeds},
-    tidy,
+    shim, tidy,
     workspace::Workspace,
 };
 
@@ -23,7 +26,10 @@ const ROOT_TESTS: &str = "root-tests";
 const LAB: &str = "e2e";
 
 /// The programs that the lab starts.
-const PROGRAMS: [&str; 5] = ["cni-shim", "controller", "daemon", "nat-gateway", "pinger"];
+const PROGRAMS: [&str; 4] = ["controller", "daemon", "nat-gateway", "pinger"];
+
+/// The variable by which the lab's tests take the static shim in place of the debug build.
+const SHIM: &str = "CNI_SHIM_PROGRAM";
 
 /// Runs one level and counts its tests.
 ///
@@ -87,18 +93,18 @@ fn docs(workspace: &Workspace) -> Result<()> {
 fn root(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     host::require_root("the root level")?;
     assets::prepare_all()?;
-    build_programs(workspace)?;
-    run_root_tests(workspace, tally)
+    let shim = build_programs(workspace)?;
+    run_root_tests(workspace, &shim, tally)
 }
 
 fn slow(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     host::require_root("the slow level")?;
     check_alone(workspace)?;
     assets::prepare_all()?;
-    build_programs(workspace)?;
+    let shim = build_programs(workspace)?;
     for repetition in 1..=REPETITIONS {
         console::say(&format!("-- slow: {repetition} of {REPETITIONS} --"));
-        run_root_tests(workspace, tally)?;
+        run_root_tests(workspace, &shim, tally)?;
     }
     Ok(())
 }
@@ -114,21 +120,23 @@ fn check_alone(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-fn build_programs(workspace: &Workspace) -> Result<()> {
+/// Builds what the lab starts, and returns where the static shim is.
+fn build_programs(workspace: &Workspace) -> Result<PathBuf> {
     let mut command = cargo(workspace, &["build", "--locked"]);
     command.args(PROGRAMS.iter().flat_map(|program| ["--package", program]));
-    run_command(command)
+    run_command(command)?;
+    shim::build(workspace)
 }
 
 /// Two runs of cargo: the lab's tests fill the host with nodes, so they take turns.
-fn run_root_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+fn run_root_tests(workspace: &Workspace, shim: &Path, tally: &mut Tally) -> Result<()> {
     let (lab, libraries): (Vec<Package>, Vec<Package>) = members(workspace)?
         .into_iter()
         .filter(|package| root_tests(package).next().is_some())
         .partition(|package| package.name == LAB);
     let libraries = test(root_command(workspace, &libraries), tally);
     let mut command = root_command(workspace, &lab);
-    command.env("RUST_TEST_THREADS", "1");
+    command.env("RUST_TEST_THREADS", "1").env(SHIM, shim);
     let lab = test(command, tally);
     libraries.and(lab)
 }
