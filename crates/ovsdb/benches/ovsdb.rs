@@ -11,9 +11,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use futures::{StreamExt, TryStreamExt, stream};
 use ovsdb::{
-    Client, Columns, Condition, Datum, Mutation, Operation, Options, Outcome, Row,
-    Transaction, Uuid,
+    Client, Columns, Condition, Datum, Mutation, Operation, Options, Outcome, Row, Transaction,
+    Uuid,
 };
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -30,7 +31,7 @@ struct Seconds {
     load: f64,
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let (mut ours, mut python) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
@@ -68,9 +69,12 @@ async fn run_ours(server: &Server) -> Result<Seconds> {
     let switches: Vec<Uuid> = (0..SWITCHES).map(|_| Uuid::new_v4()).collect();
     commit(&client, add_switches(&switches)).await?;
     let start = Instant::now();
-    for first in (0..PORTS).step_by(BATCH) {
-        commit(&client, add_ports(&switches, first)).await?;
-    }
+    // one batch is prepared while another is in flight
+    stream::iter((0..PORTS).step_by(BATCH))
+        .map(|first| commit(&client, add_ports(&switches, first)))
+        .buffered(2)
+        .try_collect::<()>()
+        .await?;
     let write = start.elapsed().as_secs_f64();
     ensure!(ports(&client) == PORTS, "not all ports are there");
     drop(client);

@@ -7,6 +7,8 @@
 #[cfg(feature = "client")]
 pub mod client;
 mod data;
+#[cfg(test)]
+mod laws;
 mod operation;
 mod schema;
 

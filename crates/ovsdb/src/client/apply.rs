@@ -233,3 +233,179 @@ fn restore_reals(kind: &ColumnType, datum: Datum) -> Datum {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::client::options::Columns;
+
+    fn schema() -> Arc<Schema> {
+        let set = |max| json!({ "type": { "key": "string", "min": 0, "max": max } });
+        let map = json!({ "key": "string", "value": "string", "min": 0, "max": "unlimited" });
+        let columns = json!({
+            "name": { "type": "string" },
+            "one": set(json!(1)),
+            "set": set(json!("unlimited")),
+            "map": { "type": map },
+            "rate": { "type": { "key": "real" } },
+        });
+        let text = json!({ "name": "D", "tables": { "T": { "columns": columns } } }).to_string();
+        Arc::new(Schema::parse(&text).unwrap())
+    }
+
+    fn database(rows: Vec<(Uuid, Row)>) -> Database {
+        let schema = schema();
+        let wanted = BTreeMap::from([("T".to_owned(), Columns::All)]);
+        let monitored = Monitored::new(&schema, &wanted);
+        let insert = |(uuid, row)| (uuid, RowUpdate::Insert(row));
+        let updates = rows.into_iter().map(insert).collect();
+        Database::load(schema, &monitored, Updates(vec![("T".to_owned(), updates)])).unwrap()
+    }
+
+    fn updates(update: RowUpdate) -> Updates {
+        Updates(vec![("T".to_owned(), vec![(Uuid::nil(), update)])])
+    }
+
+    /// The row that a modification makes of another.
+    fn modified(old: Row, difference: Row) -> Row {
+        let mut database = database(vec![(Uuid::nil(), old)]);
+        let updates = updates(RowUpdate::Modify(difference));
+        database.check(&updates).unwrap();
+        database.apply(updates, Record::Nothing);
+        Row::clone(database.row("T", Uuid::nil()).unwrap())
+    }
+
+    #[test]
+    fn a_set_changes_by_the_members_that_only_one_side_has() {
+        let old = Row::new().with("set", "a");
+        let difference = Row::new().with("set", Datum::set(["a", "unknown"]));
+        assert_eq!(modified(old, difference), Row::new().with("set", "unknown"));
+    }
+
+    #[test]
+    fn an_optional_value_changes_to_the_difference() {
+        let old = Row::new().with("one", "a");
+        assert_eq!(
+            modified(old.clone(), Row::new().with("one", "b")),
+            Row::new().with("one", "b")
+        );
+        assert_eq!(
+            modified(old, Row::new().with("one", Datum::empty())),
+            Row::new()
+        );
+    }
+
+    #[test]
+    fn a_value_that_becomes_the_default_is_absent() {
+        let old = Row::new().with("name", "a").with("set", "b");
+        let difference = Row::new().with("name", "").with("set", "b");
+        assert_eq!(modified(old, difference), Row::new());
+    }
+
+    #[test]
+    fn a_whole_number_in_a_column_of_reals_is_a_real() {
+        let new = modified(Row::new(), Row::new().with("rate", 2));
+        assert_eq!(new, Row::new().with("rate", 2.0));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let (absent, present) = (database(vec![]), database(vec![(Uuid::nil(), Row::new())]));
+        let insert = updates(RowUpdate::Insert(Row::new()));
+        assert!(matches!(
+            present.check(&insert),
+            Err(Error::Inconsistent { .. })
+        ));
+        let modify = updates(RowUpdate::Modify(Row::new()));
+        assert!(matches!(
+            absent.check(&modify),
+            Err(Error::Inconsistent { .. })
+        ));
+        let delete = updates(RowUpdate::Delete);
+        assert!(matches!(
+            absent.check(&delete),
+            Err(Error::Inconsistent { .. })
+        ));
+        let column = updates(RowUpdate::Insert(Row::new().with("other", 1)));
+        assert!(matches!(
+            absent.check(&column),
+            Err(Error::UnknownColumn { .. })
+        ));
+        let table = Updates(vec![("Other".to_owned(), vec![])]);
+        assert!(matches!(
+            absent.check(&table),
+            Err(Error::UnknownTable { .. })
+        ));
+    }
+
+    fn row() -> impl Strategy<Value = Row> {
+        let word = || "[a-d]{1,2}";
+        let set = proptest::collection::btree_set(word(), 0..4).prop_map(Datum::set);
+        let map = proptest::collection::btree_map(word(), word(), 0..4).prop_map(Datum::map);
+        (word(), set, map).prop_map(|(name, set, map)| {
+            Row::new()
+                .with("name", name)
+                .with("set", set)
+                .with("map", map)
+        })
+    }
+
+    /// The difference of two rows in which all columns are present, as a server sends it.
+    fn difference(old: &Row, new: &Row) -> Row {
+        let changed = new
+            .iter()
+            .filter(|(column, datum)| old.datum(column) != *datum);
+        let difference = |(column, new): (&str, &Datum)| match (old.datum(column), new) {
+            (Datum::Set(old), Datum::Set(new)) if column == "set" => (
+                column.to_owned(),
+                Datum::Set(old.symmetric_difference(new).cloned().collect()),
+            ),
+            (Datum::Map(old), Datum::Map(new)) => {
+                let gone = old.iter().filter(|(key, _)| !new.contains_key(key));
+                let other = new
+                    .iter()
+                    .filter(|(key, value)| old.get(key) != Some(value));
+                let pairs = gone
+                    .chain(other)
+                    .map(|(key, value)| (key.clone(), value.clone()));
+                (column.to_owned(), Datum::map(pairs))
+            }
+            (Datum::Set(_) | Datum::Map(_), new) => (column.to_owned(), new.clone()),
+        };
+        changed.map(difference).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_difference_of_two_rows_leads_from_one_to_the_other(old in row(), new in row()) {
+            let difference = difference(&old, &new);
+            prop_assert_eq!(modified(old, difference), normal(schema().table("T").unwrap(), new));
+        }
+
+        #[test]
+        fn recorded_changes_are_what_differs(
+            old in proptest::collection::btree_map(0_u128..4, row(), 0..4),
+            new in proptest::collection::btree_map(0_u128..4, proptest::option::of(row()), 0..4),
+        ) {
+            let rows = |(uuid, row)| (Uuid::from_u128(uuid), row);
+            let before = database(old.into_iter().map(rows).collect());
+            let mut after = before.clone();
+            for (uuid, row) in new {
+                let uuid = Uuid::from_u128(uuid);
+                let exists = before.row("T", uuid).is_some();
+                let update = match row {
+                    Some(row) => RowUpdate::Replace(row),
+                    None if exists => RowUpdate::Delete,
+                    None => continue,
+                };
+                let updates = Updates(vec![("T".to_owned(), vec![(uuid, update)])]);
+                let unchanged = after.clone();
+                let changes = after.apply(updates, Record::Changes);
+                prop_assert_eq!(changes, unchanged.difference(&after));
+            }
+        }
+    }
+}
