@@ -4,9 +4,9 @@
 
 #![cfg(test)]
 
-use std::path::Path;
+use std::{fs, path::Path, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use api::{ProviderNetwork, Subnet, Vpc, VpcNatGateway};
 use kube::{
     Api, Client, Error, Resource,
@@ -17,12 +17,22 @@ use kube::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use testkit::{LabOptions, OvnVersion, lab};
+use testkit::{LabOptions, OvnVersion, lab, wait_until};
 
 const CRDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/crds");
 const VALID: &str = include_str!("api_server/valid.yaml");
 const INVALID: &str = include_str!("api_server/invalid.yaml");
 const AS_TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
+
+/// Attributes of a schema that the original's have not.
+const STRICT: [&str; 5] = [
+    "enum",
+    "maxItems",
+    "maxLength",
+    "required",
+    "x-kubernetes-validations",
+];
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An object that must be refused.
 #[derive(Deserialize)]
@@ -33,6 +43,16 @@ struct Invalid {
     #[serde(default = "any_name")]
     name: String,
     spec: Option<Value>,
+}
+
+impl Invalid {
+    fn object(&self) -> Value {
+        let mut object = json!({ "kind": self.kind, "metadata": { "name": self.name } });
+        if let Some(spec) = &self.spec {
+            object["spec"] = spec.clone();
+        }
+        object
+    }
 }
 
 fn any_name() -> String {
@@ -216,16 +236,7 @@ fn a_bad_object_is_refused_with_its_field_and_the_remedy() {
     with_crds(async |client| {
         let mut wrong = Vec::new();
         for invalid in serde_yaml::from_str::<Vec<Invalid>>(INVALID)? {
-            let Invalid {
-                because,
-                kind,
-                name,
-                spec,
-            } = invalid;
-            let mut object = json!({ "kind": kind, "metadata": { "name": name } });
-            if let Some(spec) = spec {
-                object["spec"] = spec;
-            }
+            let (object, because) = (invalid.object(), &invalid.because);
             let message = match create(&client, object.clone()).await? {
                 Err(Error::Api(status)) if status.code == 422 => status.message,
                 other => format!("{other:?}"),
@@ -237,4 +248,94 @@ fn a_bad_object_is_refused_with_its_field_and_the_remedy() {
         assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
         Ok(())
     });
+}
+
+#[test]
+fn an_object_from_before_the_rules_can_still_be_labelled_and_released() {
+    let options = LabOptions::on(OvnVersion::V23_03)
+        .nodes(0)
+        .with_api_server();
+    lab::run(options, async |lab| {
+        let server = lab.api_server()?;
+        let client = server.client()?;
+        let before = tempfile::tempdir()?;
+        write_lenient_crds(before.path())?;
+        server.apply_crds(before.path()).await?;
+        let old = create_invalid(&client).await?;
+
+        server.apply_crds(Path::new(CRDS)).await?;
+        for (kind, name) in &old {
+            let api = api_of(&client, kind)?;
+            rules_hold(&api, kind).await?;
+            let change = json!({ "metadata": { "labels": { "a": "b" }, "finalizers": [] } });
+            api.patch(name, &PatchParams::default(), &Patch::Merge(change))
+                .await
+                .with_context(|| format!("{kind} {name}"))?;
+        }
+        Ok(())
+    });
+}
+
+/// Every invalid object that the bounds of the original let through, with a finalizer: kind, name.
+async fn create_invalid(client: &Client) -> Result<Vec<(String, String)>> {
+    let mut created = Vec::new();
+    let invalid = serde_yaml::from_str::<Vec<Invalid>>(INVALID)?;
+    for (number, mut invalid) in invalid.into_iter().enumerate() {
+        if invalid.name == any_name() {
+            invalid.name = format!("old-{number}");
+        }
+        let mut object = invalid.object();
+        object["metadata"]["finalizers"] = json!(["kubeovn.io/test"]);
+        if create(client, object).await?.is_ok() {
+            created.push((invalid.kind, invalid.name));
+        }
+    }
+    ensure!(created.len() > 40, "only {created:?}");
+    Ok(created)
+}
+
+/// Waits until the rules of the second definition are in force.
+async fn rules_hold(api: &Api<DynamicObject>, kind: &str) -> Result<()> {
+    let bad: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "kubeovn.io/v1",
+        "kind": kind,
+        "metadata": { "name": "bad" },
+        "spec": { "staticRoutes": [{ "cidr": "x" }] },
+    }))?;
+    let try_only = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    wait_until("the rules hold", PATIENCE, async || {
+        ensure!(
+            api.create(&try_only, &bad).await.is_err(),
+            "{kind} without rules"
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// Our definitions, accepting what those of the original accept.
+fn write_lenient_crds(directory: &Path) -> Result<()> {
+    for crd in api::crds() {
+        let mut definition = json!(crd);
+        for version in definition["spec"]["versions"].as_array_mut().unwrap() {
+            make_lenient(&mut version["schema"]);
+        }
+        let file = directory.join(format!("{}.yaml", crd.spec.names.plural));
+        fs::write(file, serde_yaml::to_string(&definition)?)?;
+    }
+    Ok(())
+}
+
+fn make_lenient(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.retain(|name, _| !STRICT.contains(&name.as_str()));
+            members.values_mut().for_each(make_lenient);
+        }
+        Value::Array(items) => items.iter_mut().for_each(make_lenient),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }

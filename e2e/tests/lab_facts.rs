@@ -166,7 +166,7 @@ fn taps_and_their_addresses_survive_a_killed_vswitchd_on_25_03() {
 fn killed_vswitchd(version: OvnVersion) {
     lab::run(LabOptions::on(version), async |lab| {
         wait_for_ping(lab.node("n1")?.netns(), ip(N2_TUNNEL), PATIENCE).await?;
-        let n2 = lab.node_mut("n2")?;
+        let n2 = lab.node("n2")?;
         n2.kill_vswitchd()?;
         let left = addresses(n2)?;
         assert!(
@@ -183,7 +183,7 @@ fn killed_vswitchd(version: OvnVersion) {
 fn taps_and_their_addresses_vanish_when_vswitchd_cleans_up_and_come_back_bare() {
     lab::run(LabOptions::on(OvnVersion::V25_03), async |lab| {
         wait_for_ping(lab.node("n1")?.netns(), ip(N2_TUNNEL), PATIENCE).await?;
-        let n2 = lab.node_mut("n2")?;
+        let n2 = lab.node("n2")?;
         n2.appctl(["exit", "--cleanup"])?;
         n2.kill_vswitchd()?;
         assert!(addresses(n2).is_err(), "the tap outlived vswitchd");

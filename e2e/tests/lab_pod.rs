@@ -59,6 +59,7 @@ fn pods_reach_each_other(version: OvnVersion, families: Families) {
             let a = cluster.run_pod(pod("a"), "n1").await?;
             let b = cluster.run_pod(pod("b"), "n2").await?;
             reach_each_other(lab, &a, &b).await?;
+            nodes_reach_pods(lab, &b).await?;
 
             a.sandbox.del()?;
             a.sandbox.del()?;
@@ -79,6 +80,19 @@ async fn reach_each_other(lab: &Lab, a: &RunningPod, b: &RunningPod) -> Result<(
         assert_eq!(ping(b.netns(), to_a)?.received, 3);
         tcp(a.netns(), b.netns(), to_b, SMALL)?;
         tcp(b.netns(), a.netns(), to_a, LARGE)?;
+    }
+    Ok(())
+}
+
+/// By way of `ovn0`, from the pod's own node and from the other.
+async fn nodes_reach_pods(lab: &Lab, pod: &RunningPod) -> Result<()> {
+    for node in lab.nodes() {
+        for address in pod.addresses.values() {
+            wait_for_ping(node.netns(), *address, PATIENCE).await?;
+        }
+        for address in node.addresses().values() {
+            wait_for_ping(pod.netns(), *address, PATIENCE).await?;
+        }
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use testkit::{
 };
 
 const PODS: usize = 100;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const ALLOCATED: &str = "ovn.kubernetes.io/allocated";
 const CANARY: &str = "kube-ovn-canary";
 

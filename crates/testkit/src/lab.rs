@@ -38,6 +38,8 @@ const TUNNEL: Network = Network {
 };
 const CENTRAL_HOST: u8 = 2;
 const FIRST_NODE_HOST: u8 = 11;
+/// Directories of labs; the id of the process that made one follows.
+const PREFIX: &str = "kube-ovn-lab-";
 /// Lines of each log in the report of a failed lab.
 const TAIL: usize = 12;
 
@@ -166,7 +168,7 @@ impl LabOptions {
 /// When the lab cannot be started and when the test fails.
 pub fn run<F>(options: LabOptions, test: F)
 where
-    F: AsyncFnOnce(&mut Lab) -> Result<()> + Send + 'static,
+    F: AsyncFnOnce(&Lab) -> Result<()> + Send + 'static,
 {
     let inside = thread::Builder::new()
         .name("lab".to_owned())
@@ -188,7 +190,7 @@ fn panic_with(error: &anyhow::Error) -> ! {
 
 /// The thread enters the namespace before the runtime is built, so that the runtime's own threads
 /// are born in it.
-fn run_inside(options: LabOptions, test: impl AsyncFnOnce(&mut Lab) -> Result<()>) -> Result<()> {
+fn run_inside(options: LabOptions, test: impl AsyncFnOnce(&Lab) -> Result<()>) -> Result<()> {
     let mut lab = Lab::lay_out(options)?;
     lab.central.netns().enter()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -199,7 +201,7 @@ fn run_inside(options: LabOptions, test: impl AsyncFnOnce(&mut Lab) -> Result<()
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             lab.ready().await?;
-            test(&mut lab).await
+            test(&lab).await
         })
     }));
     if !matches!(outcome, Ok(Ok(()))) {
@@ -216,9 +218,10 @@ impl Lab {
     /// Makes namespaces and starts every program, without waiting for any.
     fn lay_out(options: LabOptions) -> Result<Self> {
         netns::sweep()?;
+        sweep(&env::temp_dir())?;
         let programs = Programs::find(options.version)?;
         let directory = tempfile::Builder::new()
-            .prefix(&format!("kube-ovn-lab-{}-", process::id()))
+            .prefix(&format!("{PREFIX}{}-", process::id()))
             .tempdir()
             .context("no temporary directory")?;
         let switch = Netns::create("switch")?;
@@ -278,7 +281,7 @@ impl Lab {
 
     async fn ready(&mut self) -> Result<()> {
         self.central.ready().await?;
-        for node in &mut self.nodes {
+        for node in &self.nodes {
             node.ready().await?;
         }
         if let Some(api_server) = &mut self.api_server {
@@ -346,17 +349,6 @@ impl Lab {
     pub fn node(&self, name: &str) -> Result<&Node> {
         self.nodes
             .iter()
-            .find(|node| node.name() == name)
-            .with_context(|| format!("the lab has no node {name}"))
-    }
-
-    /// A node to be changed.
-    ///
-    /// # Errors
-    /// The lab has no such node.
-    pub fn node_mut(&mut self, name: &str) -> Result<&mut Node> {
-        self.nodes
-            .iter_mut()
             .find(|node| node.name() == name)
             .with_context(|| format!("the lab has no node {name}"))
     }
@@ -462,6 +454,22 @@ pub(crate) fn add_address(link: &str, address: IpAddr) -> String {
         IpAddr::V4(address) => format!("address replace {address}/24 dev {link}"),
         IpAddr::V6(address) => format!("address replace {address}/64 dev {link} nodad"),
     }
+}
+
+/// Removes the directories whose makers were killed.
+fn sweep(directory: &Path) -> Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let maker = name
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split('-').next());
+        if maker.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            // another lab may do the same now
+            drop(fs::remove_dir_all(&path));
+        }
+    }
+    Ok(())
 }
 
 fn subdirectory(parent: &Path, name: &str) -> Result<PathBuf> {

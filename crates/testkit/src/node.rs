@@ -8,12 +8,14 @@
 //! ```
 
 use std::{
+    collections::BTreeMap,
     net::IpAddr,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, ensure};
 use model::DualStack;
+use parking_lot::Mutex;
 
 use crate::{
     command::{Invocation, script},
@@ -31,6 +33,8 @@ pub const TUNNEL_NIC: &str = "eth1";
 /// The NIC that reaches the central part.
 pub const MANAGEMENT_NIC: &str = "eth0";
 
+const VSWITCHD: &str = "vswitchd";
+
 /// A node of the lab.
 #[derive(Debug)]
 pub struct Node {
@@ -40,11 +44,11 @@ pub struct Node {
     management: DualStack<IpAddr>,
     /// Its addresses on `br-phy`; the first is the encapsulation's.
     tunnel: DualStack<IpAddr>,
+    tunnel_mac: String,
     directory: PathBuf,
     programs: Programs,
-    database: Option<Process>,
-    vswitchd: Option<Process>,
-    controller: Option<Process>,
+    /// By the name of their log.
+    processes: Mutex<BTreeMap<String, Process>>,
 }
 
 /// Where a node is on the two networks.
@@ -71,20 +75,19 @@ impl Node {
         programs: Programs,
         southbound: &str,
     ) -> Result<Self> {
-        let mut node = Self {
+        let node = Self {
             name: name.to_owned(),
             netns: place.netns,
             management: place.management,
             tunnel: place.tunnel,
+            tunnel_mac: place.tunnel_mac,
             directory: place.directory,
             programs,
-            database: None,
-            vswitchd: None,
-            controller: None,
+            processes: Mutex::default(),
         };
         node.silence_tunnel_nic()?;
         node.start_database()?;
-        node.configure(southbound, &place.tunnel_mac)?;
+        node.configure(southbound)?;
         node.start_vswitchd()?;
         Ok(node)
     }
@@ -94,7 +97,7 @@ impl Node {
     ///
     /// # Errors
     /// They are not after [`PATIENCE`].
-    pub(crate) async fn ready(&mut self) -> Result<()> {
+    pub(crate) async fn ready(&self) -> Result<()> {
         self.restore_tunnel_address().await?;
         self.start_controller()?;
         let what = format!("ovn-controller of {} is connected", self.name);
@@ -116,7 +119,7 @@ impl Node {
         ))
     }
 
-    fn start_database(&mut self) -> Result<()> {
+    fn start_database(&self) -> Result<()> {
         let file = self.directory.join("conf.db");
         self.programs
             .create_database(&file, "openvswitch/vswitch.ovsschema")?;
@@ -128,12 +131,11 @@ impl Node {
                 self.directory.join("ovsdb.ctl").display()
             ))
             .arg(file);
-        self.database = Some(server.spawn("ovsdb", &self.directory)?);
-        Ok(())
+        self.spawn("ovsdb", &server)
     }
 
     /// All that a node knows at its first start, in one transaction before vswitchd runs.
-    fn configure(&self, southbound: &str, mac: &str) -> Result<()> {
+    fn configure(&self, southbound: &str) -> Result<()> {
         let encap = self
             .tunnel
             .values()
@@ -151,6 +153,7 @@ impl Node {
              set Bridge {TUNNEL_BRIDGE} datapath_type=netdev other_config:hwaddr=\"{mac}\"
              add-port {TUNNEL_BRIDGE} {TUNNEL_NIC}",
             name = self.name,
+            mac = self.tunnel_mac,
         ))
         .map(drop)
     }
@@ -159,7 +162,7 @@ impl Node {
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn start_vswitchd(&mut self) -> Result<()> {
+    pub fn start_vswitchd(&self) -> Result<()> {
         let vswitchd = self
             .ovs("ovs-vswitchd")?
             .arg(self.ovs_socket())
@@ -167,44 +170,52 @@ impl Node {
                 "--unixctl={}",
                 self.directory.join("vswitchd.ctl").display()
             ));
-        self.vswitchd = Some(vswitchd.spawn("vswitchd", &self.directory)?);
-        Ok(())
+        self.spawn(VSWITCHD, &vswitchd)
     }
 
     /// 23.03 has no `--unixctl`: its control socket is found by the pid file in `OVN_RUNDIR`.
-    fn start_controller(&mut self) -> Result<()> {
+    fn start_controller(&self) -> Result<()> {
         let controller = self
             .ovs("ovn-controller")?
             .arg("--pidfile")
             .arg(self.ovs_socket());
-        self.controller = Some(controller.spawn("ovn-controller", &self.directory)?);
-        Ok(())
+        self.spawn("ovn-controller", &controller)
     }
 
-    /// Puts the tunnel addresses on the bridge's internal port, once vswitchd has made it.
+    /// Puts the tunnel addresses on the bridge's internal port, once vswitchd has made it and has
+    /// given it its MAC: it takes the port down for that, and IPv6 addresses would go.
     ///
     /// # Errors
     /// The port does not come.
     pub async fn restore_tunnel_address(&self) -> Result<()> {
         let what = format!("{TUNNEL_BRIDGE} of {} takes its address", self.name);
-        let commands: Vec<String> = self
-            .tunnel
-            .iter()
-            .map(|(_, address)| crate::lab::add_address(TUNNEL_BRIDGE, *address))
+        let addresses = self.tunnel.values();
+        let commands: Vec<String> = addresses
+            .map(|address| crate::lab::add_address(TUNNEL_BRIDGE, *address))
             .chain([format!("link set {TUNNEL_BRIDGE} up")])
             .collect();
-        wait_until(&what, PATIENCE, async || self.netns.ip(&commands)).await
+        wait_until(&what, PATIENCE, async || {
+            let link = self
+                .netns
+                .command("ip")
+                .args(["link", "show", TUNNEL_BRIDGE])
+                .read()?;
+            ensure!(
+                link.contains(&self.tunnel_mac),
+                "its MAC is another: {link}"
+            );
+            self.netns.ip(&commands)
+        })
+        .await
     }
 
     /// Kills vswitchd.
     ///
     /// # Errors
     /// It was never started.
-    pub fn kill_vswitchd(&mut self) -> Result<()> {
-        self.vswitchd
-            .as_mut()
-            .context("vswitchd was started")?
-            .kill()
+    pub fn kill_vswitchd(&self) -> Result<()> {
+        let vswitchd = self.processes.lock().remove(VSWITCHD);
+        vswitchd.context("vswitchd does not run")?.kill()
     }
 
     /// The node's name; also its chassis name and hostname.
@@ -281,6 +292,12 @@ impl Node {
     ) -> Result<String> {
         let appctl = self.ovs("ovn-appctl")?.args(["-t", "ovn-controller"]);
         read(appctl, arguments)
+    }
+
+    fn spawn(&self, name: &str, program: &Invocation) -> Result<()> {
+        let process = program.spawn(name, &self.directory)?;
+        self.processes.lock().insert(name.to_owned(), process);
+        Ok(())
     }
 
     /// A program of OVS or OVN in this node's namespace and directories.

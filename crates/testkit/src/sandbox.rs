@@ -1,7 +1,6 @@
 //! A pod as its runtime sees it: a namespace, and calls to the CNI plugin.
 
 use std::{
-    ffi::OsString,
     net::IpAddr,
     path::{Path, PathBuf},
 };
@@ -10,8 +9,9 @@ use anyhow::{Context, Result, anyhow};
 use k8s_openapi::api::core::v1::Pod;
 use model::{Cidr, DualStack};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::{Netns, Node, bin::bin};
+use crate::{Netns, Node, bin::bin, command::Invocation};
 
 /// The interface that a runtime asks for.
 pub const INTERFACE: &str = "eth0";
@@ -47,7 +47,7 @@ impl Sandbox {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
         let uid = pod.metadata.uid.as_deref().unwrap_or_default();
         let netns = Netns::create(name)?;
-        let container_id = netns.name().replace('-', "");
+        let container_id = container_id();
         let args = format!(
             "IgnoreUnknown=1;K8S_POD_NAMESPACE={namespace};K8S_POD_NAME={name};\
              K8S_POD_INFRA_CONTAINER_ID={container_id};K8S_POD_UID={uid}"
@@ -103,22 +103,23 @@ impl Sandbox {
         }
     }
 
-    /// Calls the plugin as a runtime does, in the node's namespace.
+    /// Calls the plugin as a runtime does.
     ///
     /// # Errors
     /// The plugin was not built, or does not print JSON.
     pub fn call(&self, command: &str) -> Result<Reply> {
-        self.call_with(command, &self.config.to_string())
+        Reply::of(&self.invocation(command)?)
     }
 
-    /// Like [`Sandbox::call`], with any bytes as the configuration.
+    /// The call that a runtime would make, in the node's namespace. A test that calls badly
+    /// replaces a variable or the input.
     ///
     /// # Errors
-    /// As [`Sandbox::call`].
-    pub fn call_with(&self, command: &str, config: &str) -> Result<Reply> {
+    /// The plugin was not built.
+    pub fn invocation(&self, command: &str) -> Result<Invocation> {
         let shim = bin("cni-shim")?;
-        let path: OsString = shim.parent().unwrap_or_else(|| Path::new("/")).into();
-        let finished = crate::command::Invocation::new(shim)
+        let path = shim.parent().unwrap_or_else(|| Path::new("/")).to_owned();
+        Ok(Invocation::new(shim)
             .in_netns(&self.node_netns)
             .env("CNI_COMMAND", command)
             .env("CNI_CONTAINERID", &self.container_id)
@@ -126,8 +127,19 @@ impl Sandbox {
             .env("CNI_IFNAME", INTERFACE)
             .env("CNI_ARGS", &self.args)
             .env("CNI_PATH", path)
-            .input(config)
-            .finish()?;
+            .input(self.config.to_string()))
+    }
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// Makes a call.
+    ///
+    /// # Errors
+    /// The plugin does not print JSON.
+    pub fn of(call: &Invocation) -> Result<Self> {
+        let finished = call.finish()?;
         let text = finished.stdout.trim();
         let output = if text.is_empty() {
             Value::Null
@@ -135,11 +147,23 @@ impl Sandbox {
             serde_json::from_str(text)
                 .with_context(|| format!("the plugin printed {text}{}", finished.stderr))?
         };
-        Ok(Reply {
+        Ok(Self {
             output,
             success: finished.success,
         })
     }
+
+    /// The code of the error object; `None` when the call succeeded.
+    pub fn code(&self) -> Option<u64> {
+        self.output.get("code").and_then(Value::as_u64)
+    }
+}
+
+/// 64 hexadecimal digits, as runtimes make them.
+fn container_id() -> String {
+    [Uuid::new_v4(), Uuid::new_v4()]
+        .map(|half| half.simple().to_string())
+        .concat()
 }
 
 /// The addresses of a CNI result (`ips[].address`, a CIDR).
