@@ -2,7 +2,7 @@
 //!
 //! Without features the crate is data only: values ([`Atom`], [`Datum`], [`Row`]), operations
 //! ([`Operation`], [`Condition`], [`Mutation`]) and schemas ([`Schema`]), with their JSON form.
-//! The feature `client` adds the connection, the [`Replica`](client::Replica) and the writer.
+//! The feature `client` adds the connection, the replica and the writer.
 
 #[cfg(feature = "client")]
 pub mod client;

@@ -10,7 +10,7 @@ use proptest::{
 };
 use serde_json::json;
 
-use crate::peer::{Fake, ROW, sees, soon};
+use crate::peer::{Fake, ROW, connect, name, sees, soon};
 
 /// Messages that no server may send after the first copy.
 fn violations() -> Vec<Vec<u8>> {
@@ -56,7 +56,7 @@ fn uuid() -> String {
 async fn every_violation_of_the_protocol_leads_to_a_new_connection() {
     for violation in violations() {
         let fake = Fake::listen();
-        let client = fake.client(fake.options());
+        let client = connect(fake.options());
         let mut peer = fake.serve().await;
         sees(&client, 1, "a").await;
         peer.send(&violation).await;
@@ -71,7 +71,7 @@ async fn every_violation_of_the_protocol_leads_to_a_new_connection() {
 #[tokio::test]
 async fn random_bytes_lead_to_a_new_connection() {
     let fake = Fake::listen();
-    let client = fake.client(fake.options());
+    let client = connect(fake.options());
     let mut runner = TestRunner::deterministic();
     let noise = proptest::collection::vec(any::<u8>(), 1..200);
     for epoch in 1..=50 {
@@ -85,7 +85,7 @@ async fn random_bytes_lead_to_a_new_connection() {
 #[tokio::test]
 async fn a_handshake_that_makes_no_sense_is_given_up() {
     let fake = Fake::listen();
-    let client = fake.client(fake.options());
+    let client = connect(fake.options());
     for nonsense in [
         json!(null),
         json!([]),
@@ -104,7 +104,7 @@ async fn a_handshake_that_makes_no_sense_is_given_up() {
 #[tokio::test]
 async fn a_bad_update_leaves_no_trace() {
     let fake = Fake::listen();
-    let client = fake.client(fake.options());
+    let client = connect(fake.options());
     let mut changes = client.replica().changes();
     let mut peer = fake.serve().await;
     sees(&client, 1, "a").await;
@@ -117,7 +117,7 @@ async fn a_bad_update_leaves_no_trace() {
     soon(versions.wait_for(|version| !version.connected))
         .await
         .unwrap();
-    assert_eq!(crate::peer::name(&client).as_deref(), Some("a"));
+    assert_eq!(name(&client).as_deref(), Some("a"));
     let _peer = fake.serve().await;
     sees(&client, 2, "a").await;
     assert!(soon(changes.next()).await.unwrap().is_empty());
@@ -126,7 +126,7 @@ async fn a_bad_update_leaves_no_trace() {
 #[tokio::test]
 async fn an_echo_is_answered_with_what_it_carries() {
     let fake = Fake::listen();
-    let client = fake.client(fake.options());
+    let client = connect(fake.options());
     let mut peer = fake.serve().await;
     peer.send(json!({ "id": "echo", "method": "echo", "params": [1, "}"] }).to_string())
         .await;
@@ -143,7 +143,7 @@ async fn a_silent_server_is_asked_for_a_sign_of_life_and_then_left() {
     let fake = Fake::listen();
     let mut options = fake.options();
     options.probe_interval = Duration::from_millis(200);
-    let client = fake.client(options);
+    let client = connect(options);
     let mut peer = fake.serve().await;
     peer.answer("echo", json!([])).await;
     peer.expect("echo").await;
@@ -165,7 +165,7 @@ async fn a_transaction_that_is_never_answered_is_lost() {
     let fake = Fake::listen();
     let mut options = fake.options();
     options.deadline = Duration::from_millis(300);
-    let client = fake.client(options);
+    let client = connect(options);
     let answer = async {
         let mut peer = fake.serve().await;
         peer.expect("transact").await;
@@ -179,7 +179,7 @@ async fn a_transaction_that_is_never_answered_is_lost() {
 async fn a_transaction_with_an_answer_that_makes_no_sense_is_lost() {
     for nonsense in [json!([]), json!(7), json!([{ "count": "x" }])] {
         let fake = Fake::listen();
-        let client = fake.client(fake.options());
+        let client = connect(fake.options());
         let answer = async {
             let mut peer = fake.serve().await;
             peer.answer("transact", nonsense).await;

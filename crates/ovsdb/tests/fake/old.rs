@@ -3,9 +3,9 @@
 use ovsdb::{Datum, Uuid};
 use serde_json::{Value, json};
 
-use crate::peer::{Fake, Peer, ROW, name, schema, sees, soon};
+use crate::peer::{Fake, Peer, ROW, connect, name, schema, sees, soon};
 
-fn row(update: Value) -> Value {
+fn row(update: &Value) -> Value {
     json!({ "T": { ROW.to_string(): update } })
 }
 
@@ -18,17 +18,17 @@ async fn greet(peer: &mut Peer) {
 #[tokio::test]
 async fn without_monitor_cond_since_differences_come_by_monitor_cond() {
     let fake = Fake::listen();
-    let client = fake.client(fake.options());
+    let client = connect(fake.options());
     let mut peer = fake.accept().await;
     greet(&mut peer).await;
     peer.answer(
         "monitor_cond",
-        row(json!({ "initial": { "tags": "x", "name": "a" } })),
+        row(&json!({ "initial": { "tags": "x", "name": "a" } })),
     )
     .await;
     sees(&client, 1, "a").await;
     let modify = json!({ "modify": { "tags": ["set", ["x", "y"]], "name": "b" } });
-    peer.notify("update2", json!(["replica", row(modify)]))
+    peer.notify("update2", json!(["replica", row(&modify)]))
         .await;
     sees(&client, 1, "b").await;
     let tags = client
@@ -41,7 +41,7 @@ async fn without_monitor_cond_since_differences_come_by_monitor_cond() {
     assert_eq!(tags, Datum::from("y"));
     peer.notify(
         "update2",
-        json!(["replica", row(json!({ "delete": null }))]),
+        json!(["replica", row(&json!({ "delete": null }))]),
     )
     .await;
     let mut versions = client.replica().watch();
@@ -53,12 +53,13 @@ async fn without_monitor_cond_since_differences_come_by_monitor_cond() {
 #[tokio::test]
 async fn without_monitor_cond_whole_rows_come_by_monitor() {
     let fake = Fake::listen();
-    let client = fake.client(fake.options());
+    let client = connect(fake.options());
     let mut peer = fake.accept().await;
     greet(&mut peer).await;
     peer.refuse("monitor_cond").await;
     let initial = json!({ "name": "a", "tags": ["set", []] });
-    peer.answer("monitor", row(json!({ "new": initial }))).await;
+    peer.answer("monitor", row(&json!({ "new": initial })))
+        .await;
     sees(&client, 1, "a").await;
     let tags = client
         .replica()
@@ -72,10 +73,11 @@ async fn without_monitor_cond_whole_rows_come_by_monitor() {
         "a default value is absent whatever the server sends"
     );
     let update = json!({ "old": { "name": "a" }, "new": { "name": "b", "tags": "x" } });
-    peer.notify("update", json!(["replica", row(update)])).await;
+    peer.notify("update", json!(["replica", row(&update)]))
+        .await;
     sees(&client, 1, "b").await;
     let gone = json!({ "old": { "name": "b", "tags": "x" } });
-    peer.notify("update", json!(["replica", row(gone)])).await;
+    peer.notify("update", json!(["replica", row(&gone)])).await;
     let mut versions = client.replica().watch();
     soon(versions.wait_for(|_| name(&client).is_none()))
         .await
@@ -102,7 +104,7 @@ async fn introduce(peer: &mut Peer, cluster: Uuid, index: i64, leader: bool) {
 
 async fn copy(peer: &mut Peer, found: &str) {
     peer.answer("get_schema", schema()).await;
-    let initial = row(json!({ "initial": { "name": found } }));
+    let initial = row(&json!({ "initial": { "name": found } }));
     peer.answer("monitor_cond_since", json!([false, Uuid::nil(), initial]))
         .await;
 }
@@ -110,7 +112,7 @@ async fn copy(peer: &mut Peer, found: &str) {
 #[tokio::test]
 async fn a_member_that_is_behind_what_we_have_seen_is_passed_over() {
     let fake = Fake::listen();
-    let client = fake.client(fake.options());
+    let client = connect(fake.options());
     let cluster = Uuid::new_v4();
     let mut peer = fake.accept().await;
     introduce(&mut peer, cluster, 10, true).await;
@@ -130,7 +132,7 @@ async fn a_member_that_is_behind_what_we_have_seen_is_passed_over() {
 #[tokio::test]
 async fn another_cluster_has_another_history() {
     let fake = Fake::listen();
-    let client = fake.client(fake.options());
+    let client = connect(fake.options());
     for (epoch, index) in [(1, 10), (2, 3)] {
         let mut peer = fake.accept().await;
         introduce(&mut peer, Uuid::new_v4(), index, true).await;
@@ -142,7 +144,7 @@ async fn another_cluster_has_another_history() {
 #[tokio::test]
 async fn a_member_that_loses_its_leadership_is_left() {
     let fake = Fake::listen();
-    let client = fake.client(fake.options().leader_only());
+    let client = connect(fake.options().leader_only());
     let cluster = Uuid::new_v4();
     let mut peer = fake.accept().await;
     introduce(&mut peer, cluster, 1, true).await;

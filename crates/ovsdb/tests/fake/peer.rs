@@ -19,6 +19,14 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
         .expect("not in time")
 }
 
+/// A client whose driver runs.
+#[expect(clippy::disallowed_methods, reason = "tests have no named tasks")]
+pub(crate) fn connect(options: Options) -> Client {
+    let (client, driver) = Client::new(options);
+    drop(tokio::spawn(driver.run()));
+    client
+}
+
 /// A listening socket in a directory of its own.
 pub(crate) struct Fake {
     listener: UnixListener,
@@ -47,14 +55,6 @@ impl Fake {
         };
         options.max_message = 1 << 16;
         options
-    }
-
-    /// A client whose driver runs.
-    #[expect(clippy::disallowed_methods, reason = "tests have no named tasks")]
-    pub(crate) fn client(&self, options: Options) -> Client {
-        let (client, driver) = Client::new(options);
-        drop(tokio::spawn(driver.run()));
-        client
     }
 
     /// The next connection.

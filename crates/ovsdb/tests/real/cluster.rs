@@ -72,13 +72,17 @@ impl Cluster {
 }
 
 fn is_leader(server: &Server) -> bool {
-    server.control(&["cluster/status", NB]).contains("Role: leader")
+    server
+        .control(&["cluster/status", NB])
+        .contains("Role: leader")
 }
 
 /// Between two questions to a server that tells nobody by itself.
 async fn pause() {
     let never = std::future::pending::<()>();
-    tokio::time::timeout(Duration::from_millis(50), never).await.unwrap_err();
+    tokio::time::timeout(Duration::from_millis(50), never)
+        .await
+        .unwrap_err();
 }
 
 /// Options that find out quickly that a member hangs.
