@@ -25,11 +25,13 @@ const INVALID: &str = include_str!("api_server/invalid.yaml");
 const AS_TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
 /// Attributes of a schema that the original's have not.
-const STRICT: [&str; 5] = [
+const STRICT: [&str; 7] = [
     "enum",
     "maxItems",
     "maxLength",
     "required",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-list-type",
     "x-kubernetes-validations",
 ];
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -128,7 +128,10 @@ pub(crate) fn free_table(field: &str) -> Rule {
 /// Fields `one` and `other`, addresses or CIDRs, are of one family.
 pub(crate) fn same_family(one: &str, other: &str) -> Rule {
     rule(
-        format!("self.{one}.contains(':') == self.{other}.contains(':')"),
+        format!(
+            "!has(self.{one}) || !has(self.{other}) || \
+             self.{one}.contains(':') == self.{other}.contains(':')"
+        ),
         format!(
             r#""{one} '" + self.{one} + "' and {other} '" + self.{other} + "' are of different families; give two of IPv4 or two of IPv6""#
         ),
@@ -181,22 +184,31 @@ pub(crate) fn egress_gateway_family() -> Rule {
 }
 
 // === the whole object ===
+//
+// The API server forgives an object from before a rule what an update leaves as it was, but counts
+// every change, of a finalizer even, as one of the whole object. These rules look at the old object
+// themselves, or a bad one could never be deleted.
 
-/// `spec.<field>` has a value.
+/// `spec.<field>` has a value, or had none before.
 pub(crate) fn set(field: &str, remedy: &str) -> Rule {
+    let is_set =
+        |object: &str| format!("has({object}.spec.{field}) && {object}.spec.{field} != ''");
+    let (now, before) = (is_set("self"), is_set("old"));
     Rule::new(format!(
-        "has(self.spec) && has(self.spec.{field}) && self.spec.{field} != ''"
+        "({now}) || oldSelf.optMap(old, !({before})).orValue(false)"
     ))
+    .optional_old_self(true)
     .message(Message::Message(format!("{field} is empty; {remedy}")))
     .field_path(format!(".spec.{field}"))
 }
 
-/// The object's name has at most `greatest` characters.
+/// A new object's name has at most `greatest` characters.
 pub(crate) fn name_within(greatest: usize, reason: &str) -> Rule {
     rule(
-        format!("self.metadata.name.size() <= {greatest}"),
+        format!("self.metadata.name.size() <= {greatest} || oldSelf.hasValue()"),
         format!(
             r#""metadata.name '" + self.metadata.name + "' is longer than {greatest} characters; choose a shorter one, since {reason}""#
         ),
     )
+    .optional_old_self(true)
 }
