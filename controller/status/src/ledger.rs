@@ -355,3 +355,6 @@ fn pool(
         router_mac: router.map(|router| MacAddr::from_name(&format!("{router}-{name}"))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,294 @@
+use controller_index::{Defaults, Settings};
+use k8s_openapi::api::core::v1 as core;
+use model::{PodKey, VpcName};
+use serde_json::{Value, json};
+
+use super::*;
+
+/// An index with the default VPC, `ovn-default` (10.16.0.0/16) and `join` (100.64.0.0/16).
+fn cluster() -> Index {
+    let mut index = Index::new(Defaults {
+        settings: Settings {
+            default_vpc: VpcName::new("ovn-cluster").unwrap(),
+            join: SubnetName::new("join").unwrap(),
+        },
+        subnet: SubnetName::new("ovn-default").unwrap(),
+    });
+    index.apply(&api::Vpc::new("ovn-cluster", api::VpcSpec::default()));
+    for (name, cidr) in [("ovn-default", "10.16.0.0/16"), ("join", "100.64.0.0/16")] {
+        let spec = api::SubnetSpec {
+            cidr_block: cidr.to_owned(),
+            ..Default::default()
+        };
+        index.apply(&api::Subnet::new(name, spec));
+    }
+    index
+}
+
+struct PodObject(Value);
+
+fn pod(name: &str) -> PodObject {
+    PodObject(json!({
+        "metadata": {"name": name, "namespace": "default", "uid": format!("uid-{name}"), "annotations": {}},
+        "spec": {"containers": [], "nodeName": "n1"},
+        "status": {"phase": "Pending"},
+    }))
+}
+
+impl PodObject {
+    fn uid(mut self, uid: &str) -> Self {
+        self.0["metadata"]["uid"] = uid.into();
+        self
+    }
+
+    fn phase(mut self, phase: &str) -> Self {
+        self.0["status"]["phase"] = phase.into();
+        self
+    }
+
+    fn annotated(mut self, key: &str, value: &str) -> Self {
+        self.0["metadata"]["annotations"][format!("ovn.kubernetes.io/{key}")] = value.into();
+        self
+    }
+
+    fn allocated(self, address: &str) -> Self {
+        self.annotated("allocated", "true")
+            .annotated("logical_switch", "ovn-default")
+            .annotated("ip_address", address)
+            .annotated("mac_address", "00:00:00:00:00:07")
+    }
+
+    fn on_host_network(mut self) -> Self {
+        self.0["spec"]["hostNetwork"] = true.into();
+        self
+    }
+
+    fn build(self) -> core::Pod {
+        serde_json::from_value(self.0).unwrap()
+    }
+}
+
+fn record(pod: &str, claimant_uid: &str, address: &str) -> api::Ip {
+    serde_json::from_value(json!({
+        "apiVersion": "kubeovn.io/v1", "kind": "IP",
+        "metadata": {
+            "name": format!("{pod}.default"),
+            "uid": format!("uid-of-record-{pod}"),
+            "annotations": {"ovn.kubernetes.io/claimant-uid": claimant_uid},
+        },
+        "spec": {
+            "podName": pod, "namespace": "default", "subnet": "ovn-default",
+            "ipAddress": address, "macAddress": "00:00:00:00:00:09",
+        },
+    }))
+    .unwrap()
+}
+
+fn claimant(name: &str) -> Claimant {
+    Claimant::Pod(PodKey::new("default", name).unwrap())
+}
+
+/// The decisions about everyone who changed, in the order in which they are made.
+fn decide_all(ledger: &mut Ledger, index: &mut Index) -> Vec<Decision> {
+    let claimants = ledger.update(index);
+    let decisions = claimants
+        .iter()
+        .map(|claimant| ledger.decide(index, claimant));
+    decisions
+        .filter(|decision| *decision != Decision::Settled)
+        .collect()
+}
+
+fn addresses(decisions: &[Decision]) -> Vec<(String, String)> {
+    let recorded = decisions.iter().map(|decision| match decision {
+        Decision::Record(recorded) | Decision::Annotate(recorded) => recorded,
+        Decision::Settled | Decision::Forget { .. } | Decision::Refuse(_) => panic!("{decision:?}"),
+    });
+    recorded
+        .map(|it| (it.claimant.to_string(), it.addresses.to_string()))
+        .collect()
+}
+
+fn pair(claimant: &str, address: &str) -> (String, String) {
+    (format!("pod default/{claimant}"), address.to_owned())
+}
+
+#[test]
+fn pods_get_the_lowest_free_addresses() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    index.apply(&pod("a").build());
+    index.apply(&pod("b").build());
+    let decisions = decide_all(&mut ledger, &mut index);
+    assert_eq!(
+        addresses(&decisions),
+        [pair("a", "10.16.0.2"), pair("b", "10.16.0.3")]
+    );
+}
+
+#[test]
+fn a_decision_that_was_made_is_made_again_the_same() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    index.apply(&pod("a").build());
+    let first = decide_all(&mut ledger, &mut index);
+    assert_eq!(vec![ledger.decide(&index, &claimant("a"))], first);
+}
+
+#[test]
+fn r03_what_annotations_say_is_known_before_the_first_choice() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    index.apply(&pod("a").build());
+    index.apply(&pod("z").phase("Running").allocated("10.16.0.2").build());
+    let decisions = decide_all(&mut ledger, &mut index);
+    assert_eq!(
+        addresses(&decisions),
+        [pair("z", "10.16.0.2"), pair("a", "10.16.0.3")]
+    );
+}
+
+#[test]
+fn r03_what_records_say_is_known_before_the_first_choice() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    index.apply(&pod("a").build());
+    index.apply(&pod("b").build());
+    index.apply(&record("b", "uid-b", "10.16.0.2"));
+    let decisions = decide_all(&mut ledger, &mut index);
+    assert_eq!(
+        addresses(&decisions),
+        [pair("a", "10.16.0.3"), pair("b", "10.16.0.2")]
+    );
+}
+
+#[test]
+fn a_pod_whose_record_was_written_before_a_crash_is_annotated_from_it() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    index.apply(&pod("a").build());
+    index.apply(&record("a", "uid-a", "10.16.0.50"));
+    let decisions = decide_all(&mut ledger, &mut index);
+    assert!(
+        matches!(decisions.as_slice(), [Decision::Annotate(_)]),
+        "{decisions:?}"
+    );
+    assert_eq!(addresses(&decisions), [pair("a", "10.16.0.50")]);
+}
+
+#[test]
+fn r04_a_record_of_a_former_pod_goes_before_its_successor_gets_an_address() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    let former = record("a", "uid-former", "10.16.0.9");
+    index.apply(&former);
+    index.apply(&pod("a").uid("uid-new").build());
+    let forget = Decision::Forget {
+        name: "a.default".to_owned(),
+        uid: "uid-of-record-a".to_owned(),
+    };
+    assert_eq!(decide_all(&mut ledger, &mut index), [forget]);
+    index.delete(&former);
+    let decisions = decide_all(&mut ledger, &mut index);
+    assert!(
+        matches!(decisions.as_slice(), [Decision::Record(_)]),
+        "{decisions:?}"
+    );
+}
+
+#[test]
+fn the_record_of_a_pod_that_finished_or_vanished_is_deleted() {
+    for object in [Some(pod("a").phase("Succeeded").build()), None] {
+        let (mut ledger, mut index) = (Ledger::default(), cluster());
+        index.apply(&record("a", "uid-a", "10.16.0.2"));
+        if let Some(object) = object {
+            index.apply(&object);
+        }
+        let decisions = decide_all(&mut ledger, &mut index);
+        assert!(
+            matches!(decisions.as_slice(), [Decision::Forget { .. }]),
+            "{decisions:?}"
+        );
+    }
+}
+
+#[test]
+fn an_address_is_free_once_its_record_is_deleted() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    let held = record("a", "uid-a", "10.16.0.2");
+    index.apply(&held);
+    decide_all(&mut ledger, &mut index);
+    index.delete(&held);
+    decide_all(&mut ledger, &mut index);
+    index.apply(&pod("b").annotated("ip_address", "10.16.0.2").build());
+    let decisions = decide_all(&mut ledger, &mut index);
+    assert_eq!(addresses(&decisions), [pair("b", "10.16.0.2")]);
+}
+
+#[test]
+fn a_static_address_that_is_taken_is_refused_with_the_holder_named() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    index.apply(&record("a", "uid-a", "10.16.0.2"));
+    index.apply(&pod("a").build());
+    index.apply(&pod("b").annotated("ip_address", "10.16.0.2").build());
+    let decisions = decide_all(&mut ledger, &mut index);
+    let refusal = decisions.iter().find_map(|decision| {
+        if let Decision::Refuse(refusal) = decision {
+            Some(refusal)
+        } else {
+            None
+        }
+    });
+    let refusal = refusal.unwrap();
+    assert_eq!(refusal.claimant, claimant("b"));
+    assert!(refusal.message.contains("10.16.0.2") && refusal.message.contains("a.default"));
+}
+
+#[test]
+fn a_pod_on_the_host_network_and_one_that_ran_without_us_get_nothing() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    index.apply(&pod("a").on_host_network().build());
+    index.apply(&pod("b").phase("Running").build());
+    assert_eq!(decide_all(&mut ledger, &mut index), []);
+}
+
+#[test]
+fn a_record_that_names_neither_pod_nor_node_is_left_alone() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    let mut attachment = record("a", "uid-a", "10.16.0.2");
+    attachment.metadata.name = Some("a.default.blue.infra.ovn".to_owned());
+    index.apply(&attachment);
+    assert_eq!(decide_all(&mut ledger, &mut index), []);
+    index.apply(&pod("b").build());
+    let decisions = decide_all(&mut ledger, &mut index);
+    assert_eq!(addresses(&decisions), [pair("b", "10.16.0.3")]);
+}
+
+#[test]
+fn no_node_gets_an_address_of_the_slots() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    let slots = slot_range("100.64.0.0/16".parse().unwrap()).unwrap();
+    let node = |name: &str, annotations: Value| -> core::Node {
+        let metadata = json!({"name": name, "uid": name, "annotations": annotations});
+        serde_json::from_value(json!({"metadata": metadata})).unwrap()
+    };
+    index.apply(&node("n1", json!({})));
+    let decisions = decide_all(&mut ledger, &mut index);
+    let [Decision::Record(recorded)] = decisions.as_slice() else {
+        panic!("{decisions:?}")
+    };
+    assert_eq!(recorded.addresses.to_string(), "100.64.0.2");
+    assert!(!slots.contains(recorded.addresses.v4.unwrap()));
+}
+
+#[test]
+fn a_pod_waits_for_its_subnet_and_is_looked_at_when_it_comes() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    index.apply(&pod("a").annotated("logical_switch", "later").build());
+    let decisions = decide_all(&mut ledger, &mut index);
+    assert!(
+        matches!(decisions.as_slice(), [Decision::Refuse(_)]),
+        "{decisions:?}"
+    );
+    let spec = api::SubnetSpec {
+        cidr_block: "10.20.0.0/16".to_owned(),
+        ..Default::default()
+    };
+    index.apply(&api::Subnet::new("later", spec));
+    let decisions = decide_all(&mut ledger, &mut index);
+    assert_eq!(addresses(&decisions), [pair("a", "10.20.0.2")]);
+}
