@@ -69,6 +69,24 @@ fn del_succeeds_when_pod_api_server_and_namespace_are_gone() {
 }
 
 #[test]
+fn a_restarted_daemon_releases_what_its_predecessor_attached() {
+    lab::run(one_node(), async |lab| {
+        let mut cluster = Cluster::start(lab).await?;
+        let ports = ports(lab)?;
+        let a = cluster.run_pod(pod("a"), "n1").await?;
+        let node = lab.node("n1")?;
+        wait_for_ping(node.netns(), a.first_address()?, PATIENCE).await?;
+
+        cluster.start_daemon(node)?;
+        cluster.ready().await?;
+        assert_eq!(ping(node.netns(), a.first_address()?)?.received, 3);
+        a.sandbox.del()?;
+        assert_eq!(self::ports(lab)?, ports);
+        Ok(())
+    });
+}
+
+#[test]
 fn a_bad_call_gets_an_error_object_with_a_code_and_a_remedy() {
     lab::run(one_node(), async |lab| {
         let cluster = Cluster::start(lab).await?;

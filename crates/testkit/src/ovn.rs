@@ -111,7 +111,7 @@ impl Programs {
 // === impl Central ===
 
 impl Central {
-    /// Starts NB, SB and northd; they answer when [`Central::ready`] returns.
+    /// Starts NB and SB; northd follows in [`Central::ready`].
     ///
     /// # Errors
     /// A program cannot be started.
@@ -124,7 +124,6 @@ impl Central {
         };
         central.start_database("nb", "ovn/ovn-nb.ovsschema", NB_PORT)?;
         central.start_database("sb", "ovn/ovn-sb.ovsschema", SB_PORT)?;
-        central.start_northd()?;
         Ok(central)
     }
 
@@ -171,11 +170,21 @@ impl Central {
         Ok(())
     }
 
-    /// Waits until northd has compiled the empty NB.
+    /// Starts northd once both databases listen (it would wait a second before it tries again),
+    /// and waits until it has compiled the empty NB.
     ///
     /// # Errors
     /// It has not after [`PATIENCE`].
-    pub(crate) async fn ready(&self) -> Result<()> {
+    pub(crate) async fn ready(&mut self) -> Result<()> {
+        for name in ["nb", "sb"] {
+            let socket = self.file(name, "sock");
+            wait_until("the databases listen", PATIENCE, async || {
+                ensure!(socket.exists(), "{} is absent", socket.display());
+                Ok(())
+            })
+            .await?;
+        }
+        self.start_northd()?;
         wait_until("northd answers", PATIENCE, async || {
             self.nbctl(["--timeout=1", "--wait=sb", "sync"]).map(drop)
         })
