@@ -30,30 +30,49 @@ pub fn operations(
     view: &View,
     fresh: impl FnMut() -> Uuid,
 ) -> Result<Vec<Operation>, Unresolved> {
-    let resolver = Resolver::new(changes, view, fresh);
-    let mut guards = Vec::new();
-    let mut inserts = Vec::new();
-    let mut writes = Vec::new();
+    let mut steps = Steps::new(Resolver::new(changes, view, fresh));
     for change in changes {
-        let uuid = resolver.resolve(change.key(), change.key())?;
+        let uuid = steps.resolver.resolve(change.key(), change.key())?;
         match change {
             Change::Insert { key, row } => {
-                guards.extend(absent_guard(key, row));
-                inserts.push(insert(uuid, row));
-                writes.extend(resolver.link_ops(key, uuid, row.links(), Mutator::Insert)?);
+                steps.guards.extend(absent_guard(key, row));
+                steps.inserts.push(insert(uuid, row));
+                steps.link(key, uuid, Membership::Joins, row.links())?;
             }
             Change::Update { key, update } => {
-                guards.extend(unchanged_guard(key, uuid, update));
-                writes.extend(update_columns(key, uuid, update));
-                writes.extend(resolver.link_ops(key, uuid, &update.unlinked, Mutator::Delete)?);
-                writes.extend(resolver.link_ops(key, uuid, &update.linked, Mutator::Insert)?);
+                steps.guards.extend(unchanged_guard(key, uuid, update));
+                steps.writes.extend(update_columns(key, uuid, update));
+                steps.link(key, uuid, Membership::Leaves, &update.unlinked)?;
+                steps.link(key, uuid, Membership::Joins, &update.linked)?;
             }
-            Change::Delete { key, row } => writes.extend(resolver.delete_ops(key, uuid, row)?),
+            Change::Delete { key, .. } if key.table().is_root => {
+                steps.writes.push(delete(key, uuid));
+            }
+            Change::Delete { key, row } => {
+                steps.link(key, uuid, Membership::Leaves, &steps.resolver.staying(row))?;
+            }
         }
     }
-    guards.extend(inserts);
-    guards.extend(writes);
-    Ok(guards)
+    Ok(steps.in_order())
+}
+
+/// The parts of a transaction in the order in which they are performed.
+struct Steps<'a> {
+    resolver: Resolver<'a>,
+    guards: Vec<Operation>,
+    inserts: Vec<Operation>,
+    memberships: BTreeMap<(&'static str, Uuid), Memberships>,
+    writes: Vec<Operation>,
+}
+
+/// What happens to the columns of one parent: one mutation each, however many the children.
+type Memberships = BTreeMap<(&'static str, Membership), BTreeSet<Uuid>>;
+
+/// Leaving comes before joining.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Membership {
+    Leaves,
+    Joins,
 }
 
 /// UUIDs of rows that exist and of rows about to be inserted.
@@ -61,6 +80,68 @@ struct Resolver<'a> {
     view: &'a View,
     inserted: BTreeMap<&'a RowKey, Uuid>,
     deleted: BTreeSet<&'a RowKey>,
+}
+
+// === impl Steps ===
+
+impl<'a> Steps<'a> {
+    const fn new(resolver: Resolver<'a>) -> Self {
+        Self {
+            resolver,
+            guards: Vec::new(),
+            inserts: Vec::new(),
+            memberships: BTreeMap::new(),
+            writes: Vec::new(),
+        }
+    }
+
+    fn link(
+        &mut self,
+        key: &RowKey,
+        uuid: Uuid,
+        membership: Membership,
+        links: &BTreeSet<Link>,
+    ) -> Result<(), Unresolved> {
+        for Link { parent, column } in links {
+            let row = (parent.table().name, self.resolver.resolve(parent, key)?);
+            let memberships = self.memberships.entry(row).or_default();
+            memberships
+                .entry((column, membership))
+                .or_default()
+                .insert(uuid);
+        }
+        Ok(())
+    }
+
+    /// Rows must be there before they are referred to, and be left before they are deleted.
+    fn in_order(self) -> Vec<Operation> {
+        let memberships = self
+            .memberships
+            .into_iter()
+            .map(|((table, uuid), columns)| {
+                let mutations = columns.into_iter().map(|((column, membership), children)| {
+                    Mutation::new(column, membership.mutator(), Datum::set(children))
+                });
+                Operation::Mutate {
+                    table: table.to_owned(),
+                    condition: Condition::uuid(uuid),
+                    mutations: mutations.collect(),
+                }
+            });
+        let before = self.guards.into_iter().chain(self.inserts);
+        before.chain(memberships).chain(self.writes).collect()
+    }
+}
+
+// === impl Membership ===
+
+impl Membership {
+    const fn mutator(self) -> Mutator {
+        match self {
+            Self::Leaves => Mutator::Delete,
+            Self::Joins => Mutator::Insert,
+        }
+    }
 }
 
 // === impl Resolver ===
@@ -96,43 +177,10 @@ impl<'a> Resolver<'a> {
             })
     }
 
-    /// One mutation of the parent's column for each link.
-    fn link_ops(
-        &self,
-        key: &RowKey,
-        uuid: Uuid,
-        links: &BTreeSet<Link>,
-        mutator: Mutator,
-    ) -> Result<Vec<Operation>, Unresolved> {
-        let mutate = |link: &Link| {
-            let parent = self.resolve(&link.parent, key)?;
-            Ok(Operation::Mutate {
-                table: link.parent.table().name.to_owned(),
-                condition: Condition::uuid(parent),
-                mutations: vec![Mutation::new(link.column, mutator, Datum::uuid(uuid))],
-            })
-        };
-        links.iter().map(mutate).collect()
-    }
-
-    /// A root row is deleted; another is taken out of its parents, unless they go with it.
-    fn delete_ops(
-        &self,
-        key: &RowKey,
-        uuid: Uuid,
-        row: &Row,
-    ) -> Result<Vec<Operation>, Unresolved> {
-        let table = key.table();
-        if table.is_root {
-            let condition = Condition::uuid(uuid);
-            return Ok(vec![Operation::Delete {
-                table: table.name.to_owned(),
-                condition,
-            }]);
-        }
-        let staying = |link: &&Link| !self.deleted.contains(&link.parent);
-        let links = row.links().iter().filter(staying).cloned().collect();
-        self.link_ops(key, uuid, &links, Mutator::Delete)
+    /// The links to parents that stay: a row goes with the others without being asked.
+    fn staying(&self, row: &Row) -> BTreeSet<Link> {
+        let stays = |link: &&Link| !self.deleted.contains(&link.parent);
+        row.links().iter().filter(stays).cloned().collect()
     }
 }
 
@@ -148,6 +196,13 @@ fn insert(uuid: Uuid, row: &Row) -> Operation {
         table: row.table().name.to_owned(),
         uuid: Some(uuid),
         row: wire_row(row.columns()),
+    }
+}
+
+fn delete(key: &RowKey, uuid: Uuid) -> Operation {
+    Operation::Delete {
+        table: key.table().name.to_owned(),
+        condition: Condition::uuid(uuid),
     }
 }
 
