@@ -1,10 +1,14 @@
 //! What the container runtime calls for: environment variables and standard input.
 
-use std::env;
-use std::io::{self, Read as _};
+use std::{
+    env,
+    io::{self, Read as _},
+};
 
-use proto::cni::v1::{CniError, CniRequest};
-use proto::cni::{NEWEST, VERSIONS};
+use proto::cni::{
+    NEWEST, VERSIONS,
+    v1::{CniError, CniRequest},
+};
 use serde::Deserialize;
 
 /// Far above any configuration, also that of GC, which lists all attachments of the node.
@@ -37,12 +41,7 @@ pub(crate) struct Config {
     pub(crate) cni_version: String,
     server_socket: Option<String>,
     /// Filled where the configuration is another plugin's, which asks us for addresses.
-    ipam: Ipam,
-}
-
-#[derive(Default, Deserialize)]
-struct Ipam {
-    server_socket: Option<String>,
+    ipam: Option<Box<Self>>,
 }
 
 impl Call {
@@ -50,8 +49,8 @@ impl Call {
     pub(crate) fn read() -> Result<Self, CniError> {
         let command = Command::read()?;
         let mut config = Vec::new();
-        let input = io::stdin().take(MAX_CONFIG).read_to_end(&mut config);
-        input.map_err(|e| CniError::because(CniError::IO, "cannot read standard input", &e))?;
+        let read = io::stdin().take(MAX_CONFIG).read_to_end(&mut config);
+        read.map_err(|e| CniError::because(CniError::IO, "cannot read standard input", &e))?;
         Ok(Self {
             command,
             config: Config::parse(&config, command)?,
@@ -94,28 +93,26 @@ impl Config {
             return Self::parse(b"{}", command);
         }
         let invalid = |error| CniError::because(CniError::DECODE, NOT_A_CONFIG, &error);
-        let config: Self = parsed.map_err(invalid)?;
+        let mut config: Self = parsed.map_err(invalid)?;
         let version = config.cni_version.as_str();
         if VERSIONS.contains(&version) {
             return Ok(config);
         }
         if matches!(command, Command::Del | Command::Version) {
-            let cni_version = NEWEST.to_owned();
-            return Ok(Self {
-                cni_version,
-                ..config
-            });
+            NEWEST.clone_into(&mut config.cni_version);
+            return Ok(config);
         }
-        let known = VERSIONS.join(", ");
-        let msg = format!("cniVersion `{version}` is not supported; use one of {known}");
+        let msg = format!("cniVersion `{version}` is not one of {VERSIONS:?}; use one of them");
         Err(CniError::new(CniError::INCOMPATIBLE_VERSION, msg))
     }
 
     /// The path of the daemon's socket.
     pub(crate) fn socket(&self) -> &str {
-        let stated = [&self.server_socket, &self.ipam.server_socket];
-        let first = stated.into_iter().flatten().next();
-        first.map_or(DEFAULT_SOCKET, String::as_str)
+        match (&self.server_socket, &self.ipam) {
+            (Some(socket), _) => socket,
+            (None, Some(ipam)) => ipam.socket(),
+            (None, None) => DEFAULT_SOCKET,
+        }
     }
 }
 
@@ -128,7 +125,9 @@ fn variable(name: &str) -> String {
 }
 
 fn unusable(name: &str) -> CniError {
-    let value = variable(name);
-    let msg = format!("{name} is `{value}`; only a container runtime starts this CNI plugin");
+    let msg = format!(
+        "{name} is `{}`; only a container runtime starts me",
+        variable(name)
+    );
     CniError::new(CniError::INVALID_ENVIRONMENT, msg)
 }

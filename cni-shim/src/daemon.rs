@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use proto::cni::v1::CniError;
-use proto::cni::v1::cni_client::CniClient;
-use proto::cni::v1::cni_reply::Outcome;
-use tokio::runtime;
-use tokio::time::{Instant, interval, timeout};
+use proto::cni::v1::{CniError, cni_client::CniClient, cni_reply::Outcome};
+use tokio::{
+    runtime,
+    time::{Instant, interval, timeout},
+};
 use tonic::transport::{Channel, Endpoint, Error};
 
 use crate::call::{Call, Command};

@@ -7,11 +7,12 @@
 mod call;
 mod daemon;
 
-use std::io::{self, Write as _};
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
-use proto::cni::VERSIONS;
-use proto::cni::v1::CniError;
+use proto::cni::{VERSIONS, v1::CniError};
 use serde_json::json;
 
 use crate::call::{Call, Command};

@@ -3,8 +3,10 @@
 use proto::cni::v1::CniRequest;
 use serde_json::{Value, json};
 
-use super::daemon::{Daemon, result};
-use super::plugin::Plugin;
+use super::{
+    daemon::{Daemon, result},
+    plugin::Plugin,
+};
 
 const RESULT: &[u8] = b"{ \"cniVersion\":\"1.0.0\",  \"ips\":[]}\n";
 

@@ -1,17 +1,15 @@
 //! A daemon that notes each call and always gives the same reply.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use kit::grpc::Server;
-use kit::listen::Listen;
-use kit::readiness::Readiness;
-use kit::shutdown::Shutdown;
+use kit::{grpc::Server, listen::Listen, readiness::Readiness, shutdown::Shutdown};
 use parking_lot::Mutex;
-use proto::cni::v1::cni_reply::Outcome;
-use proto::cni::v1::cni_server::{Cni, CniServer};
-use proto::cni::v1::descriptors::FILE_DESCRIPTOR_SET;
-use proto::cni::v1::{CniReply, CniRequest};
+use proto::cni::v1::{
+    CniReply, CniRequest,
+    cni_reply::Outcome,
+    cni_server::{Cni, CniServer},
+    descriptors::FILE_DESCRIPTOR_SET,
+};
 use tempfile::TempDir;
 use tonic::{Request, Response, Status};
 

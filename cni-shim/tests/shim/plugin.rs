@@ -1,13 +1,13 @@
 //! The built plugin as a child process, the way a container runtime starts it.
 
-use std::collections::BTreeMap;
-use std::process::Stdio;
-use std::time::Duration;
+use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
 use serde_json::Value;
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    io::AsyncWriteExt as _,
+    process::Command,
+    time::{Instant, timeout},
+};
 
 /// Environment of the plugin.
 pub(super) struct Plugin(BTreeMap<&'static str, String>);

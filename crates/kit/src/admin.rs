@@ -2,24 +2,26 @@
 //!
 //! It answers `GET` and `HEAD` without credentials, and changes nothing.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Bytes,
+    header::{CONTENT_TYPE, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::backoff::Backoff;
-use crate::listen::{self, ListenError};
-use crate::metrics::Registry;
-use crate::readiness::{Missing, Readiness};
-use crate::shutdown::Shutdown;
+use crate::{
+    backoff::Backoff,
+    listen::{Listen, ListenError, Listener},
+    metrics::Registry,
+    readiness::{Missing, Readiness},
+    shutdown::Shutdown,
+};
 
 /// A client that has not sent its request by then is cut off.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,12 +33,12 @@ const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4
 /// # Errors
 /// When the address cannot be listened on.
 pub async fn serve(
-    address: SocketAddr,
+    listen: impl Into<Listen>,
     readiness: Readiness,
     registry: Registry,
     shutdown: Shutdown,
 ) -> Result<(), ListenError> {
-    Admin::bind(address)
+    Admin::bind(&listen.into())
         .await?
         .serve(readiness, registry, shutdown)
         .await;
@@ -46,8 +48,8 @@ pub async fn serve(
 /// An admin server that listens and does not serve yet.
 #[derive(Debug)]
 pub struct Admin {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
+    listen: Listen,
 }
 
 /// What the answers are made from.
@@ -63,23 +65,20 @@ impl Admin {
     /// Listens; port 0 means any free one.
     ///
     /// # Errors
-    /// When the address is taken or not of this host.
-    pub async fn bind(address: SocketAddr) -> Result<Self, ListenError> {
-        let listener = listen::tcp(address).await?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| ListenError::Tcp { address, source })?;
-        Ok(Self { listener, address })
+    /// See [`ListenError`].
+    pub async fn bind(listen: &Listen) -> Result<Self, ListenError> {
+        let (listener, listen) = Listener::bind(listen).await?;
+        Ok(Self { listener, listen })
     }
 
-    /// The address with its real port.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where the server listens, with its real port.
+    pub fn listen(&self) -> &Listen {
+        &self.listen
     }
 
     /// Answers until shutdown.
     pub async fn serve(self, readiness: Readiness, registry: Registry, shutdown: Shutdown) {
-        tracing::info!(address = %self.address, "Serving health and metrics");
+        tracing::info!(listen = %self.listen, "Serving health and metrics");
         let sources = Sources {
             readiness,
             registry,
@@ -87,7 +86,7 @@ impl Admin {
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
         while let Some(accepted) = shutdown.run_until_cancelled(self.listener.accept()).await {
             match accepted {
-                Ok((stream, _peer)) => {
+                Ok(stream) => {
                     backoff.reset();
                     drop(crate::spawn(
                         "admin",
@@ -104,7 +103,10 @@ impl Admin {
 }
 
 /// Serves one client. What goes wrong is the client's: nobody else can act on it.
-async fn connection(stream: TcpStream, sources: Sources, shutdown: Shutdown) {
+async fn connection<S>(stream: S, sources: Sources, shutdown: Shutdown)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let service = service_fn(|request: Request<_>| {
         let response = sources.answer(request.method(), request.uri().path());
         async move { Ok::<_, Infallible>(response) }

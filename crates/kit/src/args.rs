@@ -1,7 +1,9 @@
 //! Arguments that all programs share, to be flattened into their own.
 
-use std::fmt;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::{
+    fmt,
+    net::{Ipv6Addr, SocketAddr},
+};
 
 use clap::{Args, ValueEnum};
 

@@ -1,7 +1,6 @@
 //! Errors with their chain of causes.
 
-use std::error::Error;
-use std::fmt;
+use std::{error::Error, fmt};
 
 /// Prints an error and its causes, joined by `: `, for the one place where it is logged.
 ///

@@ -5,25 +5,28 @@
 //! describes all services, itself and health included, so that a generic client can list and call
 //! them.
 
-use std::convert::Infallible;
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
-use tonic::body::Body;
-use tonic::codegen::Service;
-use tonic::codegen::http::{Request, Response};
-use tonic::server::NamedService;
-use tonic::service::{Routes, RoutesBuilder};
-use tonic::transport::server::Router;
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
+use tonic::{
+    body::Body,
+    codegen::{
+        Service,
+        http::{Request, Response},
+    },
+    server::NamedService,
+    service::{Routes, RoutesBuilder},
+    transport::server::Router,
+};
+use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::backoff::sleep;
-use crate::listen::{self, Listen, ListenError, SocketFile};
-use crate::readiness::{Missing, Readiness};
-use crate::shutdown::Shutdown;
+use crate::{
+    backoff::sleep,
+    listen::{Listen, ListenError, Listener},
+    readiness::{Missing, Readiness},
+    shutdown::Shutdown,
+};
 
 /// How long calls may take to end after shutdown; then their connections are cut.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -63,12 +66,6 @@ pub enum ServeError {
         listen: Listen,
         source: tonic::transport::Error,
     },
-}
-
-#[derive(Debug)]
-enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
 }
 
 /// What keeps the health of the services equal to readiness.
@@ -198,23 +195,6 @@ async fn drained(shutdown: &Shutdown) {
 // === impl Listener ===
 
 impl Listener {
-    /// Also returns where it listens, with the port that was chosen for port 0.
-    async fn bind(listen: &Listen) -> Result<(Self, Listen), ListenError> {
-        match listen {
-            Listen::Unix(path) => {
-                let (listener, file) = listen::unix(path).await?;
-                Ok((Self::Unix(listener, file), listen.clone()))
-            }
-            &Listen::Tcp(address) => {
-                let listener = listen::tcp(address).await?;
-                let address = listener
-                    .local_addr()
-                    .map_err(|source| ListenError::Tcp { address, source })?;
-                Ok((Self::Tcp(listener), Listen::Tcp(address)))
-            }
-        }
-    }
-
     async fn serve(
         self,
         router: Router,

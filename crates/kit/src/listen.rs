@@ -1,14 +1,17 @@
 //! Where servers listen: a TCP address or a unix socket.
 
-use std::fmt;
-use std::fs::{self, Metadata, Permissions};
-use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::{
+    fmt,
+    fs::{self, Metadata, Permissions},
+    io::{self, ErrorKind},
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
-use tokio::net::{TcpListener, UnixListener, UnixSocket, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
+use tokio_util::either::Either;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 128;
@@ -52,6 +55,13 @@ pub enum ListenError {
     InUse { path: PathBuf },
 }
 
+/// What accepts connections on a [`Listen`].
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, SocketFile),
+}
+
 /// A unix socket that is listened on. Its file goes when this does.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
@@ -63,7 +73,7 @@ pub(crate) struct SocketFile {
 ///
 /// # Errors
 /// [`ListenError::Tcp`] when the address is taken or not of this host.
-pub(crate) async fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
+async fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let bound = match TcpListener::bind(address).await {
         Err(error) if is_without_ipv6(address, &error) => {
             TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
@@ -88,7 +98,7 @@ fn is_without_ipv6(address: SocketAddr, error: &io::Error) -> bool {
 ///
 /// # Errors
 /// See [`ListenError`]; a socket that is served, or a file that is no socket, stays as it is.
-pub(crate) async fn unix(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
+async fn unix(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
     remove_stale(path).await?;
     let refuse = |source: io::Error| {
         let path = path.to_owned();
@@ -155,6 +165,45 @@ impl fmt::Display for Listen {
         match self {
             Self::Tcp(address) => write!(f, "{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl From<SocketAddr> for Listen {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address)
+    }
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// Listens, and tells where, with the port that was chosen for port 0. A unix socket can be
+    /// opened by its owner only.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub(crate) async fn bind(listen: &Listen) -> Result<(Self, Listen), ListenError> {
+        match listen {
+            Listen::Unix(path) => {
+                let (listener, file) = unix(path).await?;
+                Ok((Self::Unix(listener, file), listen.clone()))
+            }
+            &Listen::Tcp(address) => {
+                let listener = tcp(address).await?;
+                let address = listener
+                    .local_addr()
+                    .map_err(|source| ListenError::Tcp { address, source })?;
+                Ok((Self::Tcp(listener), Listen::Tcp(address)))
+            }
+        }
+    }
+
+    /// The next connection.
+    pub(crate) async fn accept(&self) -> io::Result<Either<TcpStream, UnixStream>> {
+        match self {
+            Self::Tcp(listener) => Ok(Either::Left(listener.accept().await?.0)),
+            Self::Unix(listener, _file) => Ok(Either::Right(listener.accept().await?.0)),
         }
     }
 }

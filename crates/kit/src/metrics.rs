@@ -8,8 +8,7 @@ pub use prometheus::{
     IntCounterVec, IntGauge, IntGaugeVec, Opts, exponential_buckets,
 };
 
-use prometheus::TextEncoder;
-use prometheus::process_collector::ProcessCollector;
+use prometheus::{TextEncoder, process_collector::ProcessCollector};
 
 /// The metrics of this process. A clone is another handle of the same registry.
 #[derive(Debug, Clone)]

@@ -1,7 +1,6 @@
 //! Whether the program can do its work, as named conditions that are met or not.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::watch;
 

@@ -30,6 +30,6 @@ async fn cancel_on(mut terminate: Signal, mut interrupt: Signal, shutdown: Shutd
         _ = interrupt.recv() => "SIGINT",
         () = shutdown.cancelled() => return,
     };
-    tracing::info!(signal, "Shutting down");
     shutdown.cancel();
+    tracing::info!(signal, "Shutting down");
 }

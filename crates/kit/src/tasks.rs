@@ -1,14 +1,18 @@
 //! Tasks with names: [`spawn`] for one, [`Tasks`] for those that make up a program.
 
-use std::any::Any;
-use std::error::Error;
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::time::Duration;
+use std::{
+    any::Any,
+    error::Error,
+    future::Future,
+    panic::{AssertUnwindSafe, resume_unwind},
+    time::Duration,
+};
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::{
+    FutureExt as _,
+    future::BoxFuture,
+    stream::{FuturesUnordered, StreamExt as _},
+};
 use tokio::task::{JoinError, JoinHandle};
 use tracing::Instrument as _;
 
@@ -143,8 +147,7 @@ fn verdict((name, joined): Joined, is_asked: bool) -> Result<(), TaskError> {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-    use std::io;
+    use std::{convert::Infallible, io};
 
     use super::*;
 

@@ -1,7 +1,11 @@
 //! Log lines on standard error.
 
-use tracing_subscriber::filter::{EnvFilter, ParseError};
-use tracing_subscriber::util::TryInitError;
+use std::io::{self, IsTerminal as _};
+
+use tracing_subscriber::{
+    filter::{EnvFilter, ParseError},
+    util::TryInitError,
+};
 
 use crate::args::{LogArgs, LogFormat};
 
@@ -30,7 +34,10 @@ pub fn init(args: &LogArgs) -> Result<(), TelemetryError> {
 
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(&args.log_filter)?)
-        .with_writer(std::io::stderr);
+        .with_ansi(io::stderr().is_terminal())
+        // Who reads the log may go away. Complaining about that would panic.
+        .log_internal_errors(false)
+        .with_writer(io::stderr);
     match args.log_format {
         LogFormat::Text => builder.finish().try_init()?,
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init()?,

@@ -1,7 +1,10 @@
-use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::task::JoinHandle;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpStream, UnixStream},
+    task::JoinHandle,
+};
 
 use super::*;
 use crate::metrics::IntGauge;
@@ -17,8 +20,10 @@ struct Fixture {
 
 impl Fixture {
     async fn start() -> Self {
-        let admin = Admin::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
-        let address = admin.address();
+        let admin = Admin::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let &Listen::Tcp(address) = admin.listen() else {
+            panic!("not TCP: {}", admin.listen());
+        };
         let (readiness, registry) = (Readiness::new(), Registry::new().unwrap());
         let shutdown = Shutdown::new();
         let serve = admin.serve(readiness.clone(), registry.clone(), shutdown.clone());
@@ -132,6 +137,27 @@ async fn garbage_ends_its_connection_and_no_other() {
             .await
             .starts_with("HTTP/1.1 200 ")
     );
+}
+
+#[tokio::test]
+async fn a_unix_socket_serves_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("admin.sock");
+    let admin = Admin::bind(&Listen::Unix(path.clone())).await.unwrap();
+    let shutdown = Shutdown::new();
+    let serve = admin.serve(Readiness::new(), Registry::new().unwrap(), shutdown.clone());
+    let served = crate::spawn("server", serve);
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    stream
+        .write_all(b"GET /readyz HTTP/1.0\r\n\r\n")
+        .await
+        .unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    assert!(response.ends_with("ready\n"), "{response}");
+    shutdown.cancel();
+    served.await.unwrap();
+    assert!(!path.exists());
 }
 
 #[tokio::test]

@@ -4,13 +4,14 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_stream::StreamExt as _;
 use tonic::transport::{Channel, Endpoint};
-use tonic_health::pb::health_check_response::ServingStatus as Reported;
-use tonic_health::pb::health_client::HealthClient;
-use tonic_health::pb::{HealthCheckRequest, health_server};
-use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
-use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
-use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-use tonic_reflection::pb::v1::{ServerReflectionRequest, ServiceResponse};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus as Reported,
+    health_client::HealthClient, health_server,
+};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, ServiceResponse, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
 
 use super::*;
 use crate::readiness::Condition;
