@@ -165,16 +165,36 @@ async fn addresses_become_the_desired_ones_and_stay() {
         for (desired, changes) in [(&first, 2), (&second, 4), (&BTreeSet::new(), 2)] {
             let made = address::reconcile(netlink, index, desired).await.unwrap();
             assert_eq!(&address::observe(netlink, index).await.unwrap(), desired);
-            for held in desired {
-                let holder = link::with_address(netlink, held.addr()).await.unwrap();
-                assert_eq!(holder.unwrap().index, index);
-            }
             assert_eq!(made, changes);
             assert_eq!(
                 address::reconcile(netlink, index, desired).await.unwrap(),
                 0
             );
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_link_is_found_by_its_address() {
+    in_lab(async |lab| {
+        let netlink = &lab.pod_netlink;
+        let link = link::observe(netlink, &name("eth0")).await.unwrap();
+        let index = link.as_ref().unwrap().index;
+        let addresses = ["10.16.0.5/16", "fd00::5/64"]
+            .map(|text| text.parse().unwrap())
+            .into();
+        address::reconcile(netlink, index, &addresses)
+            .await
+            .unwrap();
+        for address in addresses {
+            assert_eq!(
+                link::with_address(netlink, address.addr()).await.unwrap(),
+                link
+            );
+        }
+        let other = "10.16.0.6".parse().unwrap();
+        assert_eq!(link::with_address(netlink, other).await.unwrap(), None);
     })
     .await;
 }

@@ -53,7 +53,7 @@ pub(super) struct Attach {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(
-        "the network configuration is not JSON as CNI defines it; correct the file in the CNI configuration folder"
+        "the network configuration is not JSON as CNI defines it; correct the file in /etc/cni/net.d"
     )]
     Undecodable(#[source] serde_json::Error),
     #[error("{0}; set cniVersion to one of 0.3.0, 0.3.1, 0.4.0, 1.0.0 and 1.1.0")]
