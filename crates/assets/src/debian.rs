@@ -14,7 +14,7 @@ use anyhow::{Result, bail, ensure};
 use crate::{
     REMEDY, cache, packages, progress,
     run::{command, run},
-    versions::{DEBIAN_PACKAGES, DEBIAN_RECIPE, DEBIAN_SUITE},
+    versions::Suite,
 };
 
 /// Where programs lie in the root. The third is `ovs-vswitchd` without DPDK: `/usr/sbin` has only
@@ -60,14 +60,15 @@ impl DebianRoot {
         self.path.join("usr/share").join(file)
     }
 
-    /// The dynamic loader, named by the platform's ABI.
+    /// The dynamic loader, named by the platform's ABI. Not by way of `/lib64`, where Debian 12 has
+    /// an absolute link.
     fn loader(&self) -> Result<PathBuf> {
         let loader = match ARCH {
-            "x86_64" => "usr/lib64/ld-linux-x86-64.so.2",
-            "aarch64" => "usr/lib/ld-linux-aarch64.so.1",
+            "x86_64" => "ld-linux-x86-64.so.2",
+            "aarch64" => "ld-linux-aarch64.so.1",
             other => bail!("the tests need an x86_64 or aarch64 host, not {other}"),
         };
-        Ok(self.path.join(loader))
+        Ok(self.libraries().join(loader))
     }
 
     /// Debian's multiarch directory.
@@ -82,39 +83,40 @@ fn leaves_the_root(path: &Path) -> bool {
 }
 
 /// The root that was made before.
-pub(crate) fn find() -> Result<DebianRoot> {
-    let path = cache::path(&entry())?;
+pub(crate) fn find(suite: Suite) -> Result<DebianRoot> {
+    let path = cache::path(&entry(suite))?;
     ensure!(
         path.is_dir(),
-        "the Debian {DEBIAN_SUITE} root {} is absent: {REMEDY}",
+        "the Debian {} root {} is absent: {REMEDY}",
+        suite.name,
         path.display()
     );
     Ok(DebianRoot { path })
 }
 
 /// Makes the root when it is absent.
-pub(crate) fn make() -> Result<DebianRoot> {
-    let path = cache::entry(&entry(), |partial| {
+pub(crate) fn make(suite: Suite) -> Result<DebianRoot> {
+    let path = cache::entry(&entry(suite), |partial| {
         ensure!(
             packages::is_root()?,
             "a Debian root is made by root: run as root"
         );
-        let title = format!("Making a Debian {DEBIAN_SUITE} root");
-        progress::step(&title, "about a minute", || bootstrap(partial))
+        let title = format!("Making a Debian {} root", suite.name);
+        progress::step(&title, "about a minute", || bootstrap(suite, partial))
     })?;
     Ok(DebianRoot { path })
 }
 
-fn bootstrap(path: &Path) -> Result<()> {
+fn bootstrap(suite: Suite, path: &Path) -> Result<()> {
     let mut mmdebstrap = command("mmdebstrap");
     mmdebstrap
         .arg("--variant=minbase")
-        .arg(format!("--include={}", DEBIAN_PACKAGES.join(",")))
-        .arg(DEBIAN_SUITE)
+        .arg(format!("--include={}", suite.packages.join(",")))
+        .arg(suite.name)
         .arg(path);
     run(&mut mmdebstrap, "apt-get install mmdebstrap").map(drop)
 }
 
-fn entry() -> String {
-    format!("debian-{DEBIAN_SUITE}-{DEBIAN_RECIPE}")
+fn entry(suite: Suite) -> String {
+    format!("debian-{}-{}", suite.name, suite.recipe)
 }

@@ -22,6 +22,8 @@ use anyhow::Result;
 pub use debian::DebianRoot;
 pub use kubernetes::KubernetesBinaries;
 
+use versions::{BOOKWORM, HOST_OVN, TRIXIE};
+
 /// What a test says when something is missing.
 const REMEDY: &str = "run `cargo xtask test`, which makes it";
 
@@ -32,7 +34,10 @@ const REMEDY: &str = "run `cargo xtask test`, which makes it";
 /// or the log of the command that failed.
 pub fn prepare_all() -> Result<()> {
     packages::install()?;
-    debian::make()?;
+    if !packages::host_ovn()?.starts_with(HOST_OVN) {
+        debian::make(BOOKWORM)?;
+    }
+    debian::make(TRIXIE)?;
     kubernetes::make()?;
     Ok(())
 }
@@ -45,12 +50,23 @@ pub fn packages() -> Result<()> {
     packages::check()
 }
 
-/// The Debian trixie root, whose programs run on the host ([`DebianRoot::program`]).
+/// The Debian 12 root with OVN 23.03; `None` where the host's own programs are that.
+///
+/// # Errors
+/// When it is needed and was never made, naming the command that makes it.
+pub fn bookworm_root() -> Result<Option<DebianRoot>> {
+    if packages::host_ovn()?.starts_with(HOST_OVN) {
+        return Ok(None);
+    }
+    debian::find(BOOKWORM).map(Some)
+}
+
+/// The Debian 13 root with OVN 25.03, whose programs run on the host ([`DebianRoot::program`]).
 ///
 /// # Errors
 /// When it was never made, naming the command that makes it.
 pub fn trixie_root() -> Result<DebianRoot> {
-    debian::find()
+    debian::find(TRIXIE)
 }
 
 /// The Kubernetes commands: `KUBEBUILDER_ASSETS` when set, else the cache.

@@ -24,6 +24,12 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
+/// The version of the host's OVN, as `23.03.1-1~deb12u2`.
+pub(crate) fn host_ovn() -> Result<String> {
+    let version = ["--show", "--showformat", "${Version}", "ovn-central"];
+    run(command("dpkg-query").args(version), REMEDY)
+}
+
 /// Installs the missing packages; asks apt nothing when none is missing.
 pub(crate) fn install() -> Result<()> {
     let missing = missing()?;

@@ -1,6 +1,6 @@
 //! Every version, package and command that the tests and tools take from outside.
 
-/// Debian packages of the host. On Debian 12 they bring OVN 23.03, OVS 3.1 and etcd 3.4.
+/// Debian packages of the host. On Debian 12 they bring OVN 23.03 and OVS 3.1.
 pub const HOST_PACKAGES: &[&str] = &[
     "ca-certificates",
     "debian-archive-keyring",
@@ -20,23 +20,31 @@ pub const HOST_PACKAGES: &[&str] = &[
     "util-linux",
 ];
 
-/// The suite of the second Debian: OVN 25.03, OVS 3.5, etcd 3.5.
-pub const DEBIAN_SUITE: &str = "trixie";
+/// The OVN that the host's packages are expected to be; [`BOOKWORM`] stands in for others.
+pub const HOST_OVN: &str = "23.03";
 
-/// Packages of the root made from [`DEBIAN_SUITE`].
-pub const DEBIAN_PACKAGES: &[&str] = &[
-    "etcd-server",
-    "iproute2",
-    "iputils-ping",
-    "nftables",
-    "openvswitch-switch",
-    "ovn-central",
-    "ovn-host",
-    "procps",
-];
+/// Debian 12: OVN 23.03, OVS 3.1. Made only where the host has another OVN.
+pub const BOOKWORM: Suite = Suite {
+    name: "bookworm",
+    packages: &["openvswitch-switch", "ovn-central", "ovn-host"],
+    recipe: 1,
+};
 
-/// Raised whenever [`DEBIAN_PACKAGES`] changes: the root is made anew beside the old one.
-pub const DEBIAN_RECIPE: u32 = 1;
+/// Debian 13: OVN 25.03, OVS 3.5, etcd 3.5.
+pub const TRIXIE: Suite = Suite {
+    name: "trixie",
+    packages: &[
+        "etcd-server",
+        "iproute2",
+        "iputils-ping",
+        "nftables",
+        "openvswitch-switch",
+        "ovn-central",
+        "ovn-host",
+        "procps",
+    ],
+    recipe: 1,
+};
 
 /// The release of `k8s.io/kubernetes`. 1.34 is the newest whose kubelet starts on cgroup v1.
 pub const KUBERNETES: Release = Release {
@@ -86,6 +94,17 @@ pub const KUBERNETES_STAGING: &[&str] = &[
 
 /// The Go language version of that release, as its own `go.mod` says (`go` and `godebug`).
 pub const KUBERNETES_GO: &str = "1.24";
+
+/// A Debian to make a root directory of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Suite {
+    /// Its code name.
+    pub name: &'static str,
+    /// The packages of the root.
+    pub packages: &'static [&'static str],
+    /// Raised whenever the packages change: the root is made anew beside the old one.
+    pub recipe: u32,
+}
 
 /// A release number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 
 use std::{
     env, fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::{Path, PathBuf},
     process, thread,
@@ -10,49 +9,25 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use model::{DualStack, IpFamily};
 use tempfile::TempDir;
 
 use crate::{
     api_server::ApiServer,
     command::script,
+    inspection,
     netns::{self, Netns},
+    network::{Families, MANAGEMENT, TUNNEL, add_address, plug},
     node::{MANAGEMENT_NIC, Node, Place, TUNNEL_NIC},
     ovn::{Central, OvnVersion, Programs, SB_PORT},
-    process::tail,
-    wait_until,
 };
 
 /// How long a part of the lab may take to start before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Set, a failed or finished lab stays until the file it names is removed.
-const KEEP: &str = "LAB_KEEP";
-const MANAGEMENT: Network = Network {
-    bridge: "mgmt",
-    number: 200,
-};
-const TUNNEL: Network = Network {
-    bridge: "tunnel",
-    number: 201,
-};
 const CENTRAL_HOST: u8 = 2;
 const FIRST_NODE_HOST: u8 = 11;
 /// Directories of labs; the id of the process that made one follows.
 const PREFIX: &str = "kube-ovn-lab-";
-/// Lines of each log in the report of a failed lab.
-const TAIL: usize = 12;
-
-/// The families of every network of a lab.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Families {
-    /// IPv4 only.
-    V4,
-    /// IPv6 only, tunnels included.
-    V6,
-    /// Both; tunnels over IPv4.
-    Dual,
-}
 
 /// What a lab consists of.
 #[derive(Debug, Clone, Copy)]
@@ -79,51 +54,6 @@ pub struct Lab {
     central: Central,
     switch: Netns,
     directory: TempDir,
-}
-
-/// One of the lab's two networks: `10.<number>.0.0/24` and `fd00:<number, hexadecimal>::/64`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Network {
-    bridge: &'static str,
-    number: u8,
-}
-
-// === impl Network ===
-
-impl Network {
-    fn address(self, family: IpFamily, host: u8) -> IpAddr {
-        match family {
-            IpFamily::V4 => Ipv4Addr::new(10, self.number, 0, host).into(),
-            IpFamily::V6 => {
-                Ipv6Addr::new(0xfd00, self.number.into(), 0, 0, 0, 0, 0, host.into()).into()
-            }
-        }
-    }
-
-    fn mac(self, host: u8) -> String {
-        format!("02:00:00:00:{:02x}:{host:02x}", self.number)
-    }
-}
-
-// === impl Families ===
-
-impl Families {
-    /// The families as a list, IPv4 first.
-    pub const fn all(self) -> &'static [IpFamily] {
-        match self {
-            Self::V4 => &[IpFamily::V4],
-            Self::V6 => &[IpFamily::V6],
-            Self::Dual => &[IpFamily::V4, IpFamily::V6],
-        }
-    }
-
-    fn host(self, network: Network, host: u8) -> DualStack<IpAddr> {
-        let mut addresses = DualStack::NONE;
-        for family in self.all() {
-            *addresses.get_mut(*family) = Some(network.address(*family, host));
-        }
-        addresses
-    }
 }
 
 // === impl LabOptions ===
@@ -205,9 +135,9 @@ fn run_inside(options: LabOptions, test: impl AsyncFnOnce(&Lab) -> Result<()>) -
         })
     }));
     if !matches!(outcome, Ok(Ok(()))) {
-        lab.report();
+        inspection::report(lab.directory());
     }
-    runtime.block_on(lab.keep())?;
+    runtime.block_on(inspection::keep(lab.directory(), lab.namespaces()))?;
     drop(lab);
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
@@ -390,69 +320,12 @@ impl Lab {
         Ok(format!("tcp:{}", std::net::SocketAddr::new(*address, port)))
     }
 
-    /// Prints the end of every log.
-    #[expect(
-        clippy::print_stderr,
-        reason = "the test runner shows it when the test fails"
-    )]
-    fn report(&self) {
-        for log in logs(self.directory.path()) {
-            let told = tail(&log, TAIL);
-            if !told.is_empty() {
-                eprintln!("--- {}\n{told}", log.display());
-            }
-        }
-    }
-
-    /// With `LAB_KEEP` set: says where everything is, and waits until it may go.
-    #[expect(clippy::print_stderr, reason = "the person who set LAB_KEEP reads it")]
-    async fn keep(&self) -> Result<()> {
-        if env::var_os(KEEP).is_none() {
-            return Ok(());
-        }
-        let marker = self.directory.path().join("keep");
-        fs::write(&marker, "")?;
-        eprintln!(
-            "The lab stays until you `rm {}`. Namespaces:",
-            marker.display()
-        );
+    /// Every namespace but those of pods.
+    fn namespaces(&self) -> impl Iterator<Item = &Netns> {
         let nodes = self.nodes.iter().map(Node::netns);
-        for netns in [self.central.netns(), &self.switch]
+        [self.central.netns(), &self.switch]
             .into_iter()
             .chain(nodes)
-        {
-            eprintln!("  nsenter --net={} -- bash", netns.path().display());
-        }
-        wait_until("the lab may go", Duration::from_hours(24), async || {
-            anyhow::ensure!(!marker.exists(), "{} exists", marker.display());
-            Ok(())
-        })
-        .await
-    }
-}
-
-/// Joins `netns` to a network by `nic`, as the `host`th station there.
-fn plug(netns: &Netns, nic: &str, host: u8, switch: &Netns, network: Network) -> Result<()> {
-    let bridge = network.bridge;
-    let port = format!("{bridge}{host}");
-    let mac = network.mac(host);
-    switch.ip([
-        format!(
-            "link add {port} type veth peer name {nic} address {mac} netns {}",
-            netns.name()
-        ),
-        format!("link set {port} master {bridge} up"),
-    ])?;
-    netns.ip([format!("link set {nic} up")])?;
-    switch.disable_tx_offload(&port)?;
-    netns.disable_tx_offload(nic)
-}
-
-/// The `ip` command that puts an address on a link, at once usable.
-pub(crate) fn add_address(link: &str, address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => format!("address replace {address}/24 dev {link}"),
-        IpAddr::V6(address) => format!("address replace {address}/64 dev {link} nodad"),
     }
 }
 
@@ -476,16 +349,4 @@ fn subdirectory(parent: &Path, name: &str) -> Result<PathBuf> {
     let path = parent.join(name);
     fs::create_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
     Ok(path)
-}
-
-/// The logs in the directories of all parts, in the order of their names.
-fn logs(directory: &Path) -> Vec<PathBuf> {
-    let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
-    let mut logs: Vec<PathBuf> = entries(directory)
-        .flat_map(|part| entries(&part.path()))
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
-        .collect();
-    logs.sort();
-    logs
 }

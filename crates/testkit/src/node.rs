@@ -191,7 +191,7 @@ impl Node {
         let what = format!("{TUNNEL_BRIDGE} of {} takes its address", self.name);
         let addresses = self.tunnel.values();
         let commands: Vec<String> = addresses
-            .map(|address| crate::lab::add_address(TUNNEL_BRIDGE, *address))
+            .map(|address| crate::network::add_address(TUNNEL_BRIDGE, *address))
             .chain([format!("link set {TUNNEL_BRIDGE} up")])
             .collect();
         wait_until(&what, PATIENCE, async || {

@@ -15,9 +15,9 @@ pub const SB_PORT: u16 = 6642;
 /// The OVN to run the lab on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OvnVersion {
-    /// Debian 12, the host's packages: OVN 23.03, OVS 3.1.
+    /// That of Debian 12, with OVS 3.1.
     V23_03,
-    /// Debian 13, the trixie root: OVN 25.03, OVS 3.5.
+    /// That of Debian 13, with OVS 3.5.
     V25_03,
 }
 
@@ -58,18 +58,18 @@ impl Programs {
     /// Finds the programs of a version.
     ///
     /// # Errors
-    /// They are not installed, or the host's are of another version.
+    /// They are not installed, or of another version.
     pub fn find(version: OvnVersion) -> Result<Self> {
         assets::packages()?;
         let root = match version {
-            OvnVersion::V23_03 => None,
+            OvnVersion::V23_03 => assets::bookworm_root()?,
             OvnVersion::V25_03 => Some(assets::trixie_root()?),
         };
         let programs = Self { root };
         let printed = programs.command("ovn-northd")?.arg("--version").read()?;
         ensure!(
             printed.contains(version.number()),
-            "ovn-northd is not {}, run the lab on Debian 12: {printed}",
+            "ovn-northd is not {} but {printed}",
             version.number()
         );
         Ok(programs)

@@ -45,7 +45,7 @@ impl Wired {
         )])?;
         netns.ip([
             format!("link set eth0 mtu {MTU} up"),
-            crate::lab::add_address("eth0", address),
+            crate::network::add_address("eth0", address),
         ])?;
         netns.ip([format!("route add default via {}", gateway(address))])?;
         netns.disable_tx_offload("eth0")?;

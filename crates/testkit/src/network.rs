@@ -1,0 +1,109 @@
+//! The two networks of a lab: what addresses its stations have, and how they are plugged in.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use anyhow::Result;
+use model::{DualStack, IpFamily};
+
+use crate::Netns;
+
+/// For the API server and the databases.
+pub(crate) const MANAGEMENT: Network = Network {
+    bridge: "mgmt",
+    number: 200,
+};
+/// For tunnels between nodes.
+pub(crate) const TUNNEL: Network = Network {
+    bridge: "tunnel",
+    number: 201,
+};
+
+/// The families of every network of a lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Families {
+    /// IPv4 only.
+    V4,
+    /// IPv6 only, tunnels included.
+    V6,
+    /// Both; tunnels over IPv4.
+    Dual,
+}
+
+/// One of the lab's two networks: `10.<number>.0.0/24` and `fd00:<number, hexadecimal>::/64`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Network {
+    /// The bridge in the switch namespace.
+    pub(crate) bridge: &'static str,
+    number: u8,
+}
+
+// === impl Network ===
+
+impl Network {
+    fn address(self, family: IpFamily, host: u8) -> IpAddr {
+        match family {
+            IpFamily::V4 => Ipv4Addr::new(10, self.number, 0, host).into(),
+            IpFamily::V6 => {
+                Ipv6Addr::new(0xfd00, self.number.into(), 0, 0, 0, 0, 0, host.into()).into()
+            }
+        }
+    }
+
+    /// The MAC of a station's NIC.
+    pub(crate) fn mac(self, host: u8) -> String {
+        format!("02:00:00:00:{:02x}:{host:02x}", self.number)
+    }
+}
+
+// === impl Families ===
+
+impl Families {
+    /// The families as a list, IPv4 first.
+    pub const fn all(self) -> &'static [IpFamily] {
+        match self {
+            Self::V4 => &[IpFamily::V4],
+            Self::V6 => &[IpFamily::V6],
+            Self::Dual => &[IpFamily::V4, IpFamily::V6],
+        }
+    }
+
+    /// The addresses of a station.
+    pub(crate) fn host(self, network: Network, host: u8) -> DualStack<IpAddr> {
+        let mut addresses = DualStack::NONE;
+        for family in self.all() {
+            *addresses.get_mut(*family) = Some(network.address(*family, host));
+        }
+        addresses
+    }
+}
+
+/// Joins `netns` to a network by `nic`, as the `host`th station there.
+pub(crate) fn plug(
+    netns: &Netns,
+    nic: &str,
+    host: u8,
+    switch: &Netns,
+    network: Network,
+) -> Result<()> {
+    let bridge = network.bridge;
+    let port = format!("{bridge}{host}");
+    let mac = network.mac(host);
+    switch.ip([
+        format!(
+            "link add {port} type veth peer name {nic} address {mac} netns {}",
+            netns.name()
+        ),
+        format!("link set {port} master {bridge} up"),
+    ])?;
+    netns.ip([format!("link set {nic} up")])?;
+    switch.disable_tx_offload(&port)?;
+    netns.disable_tx_offload(nic)
+}
+
+/// The `ip` command that puts an address on a link, at once usable.
+pub(crate) fn add_address(link: &str, address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => format!("address replace {address}/24 dev {link}"),
+        IpAddr::V6(address) => format!("address replace {address}/64 dev {link} nodad"),
+    }
+}
