@@ -7,6 +7,7 @@
 //!
 //! The driver is a future that the caller runs; nothing here starts a task.
 
+mod answer;
 mod apply;
 mod changes;
 mod codec;
@@ -65,13 +66,15 @@ impl Client {
     ///
     /// What is asked for while there is no connection waits for one. If the database had been read
     /// before, the transaction then ends [`Outcome::Stale`], as it was made from a replica that is
-    /// no more.
+    /// no more. A caller that stops waiting does not stop the transaction.
     pub async fn transact(&self, transaction: Transaction) -> Outcome {
         if transaction.is_empty() {
             return Outcome::Unchanged;
         }
         let (reply, outcome) = oneshot::channel();
-        let epoch = self.replica.version().epoch;
+        let epoch = transaction
+            .epoch()
+            .unwrap_or_else(|| self.replica.version().epoch);
         if self
             .jobs
             .send(Job {

@@ -201,8 +201,7 @@ impl Datum {
         Self::from(Atom::NamedUuid(name.into()))
     }
 
-    /// Whether there is neither a member nor a pair. Empty sets and empty maps are the same thing
-    /// on the wire of some servers, and are for no column both possible.
+    /// Whether there is neither a member nor a pair.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -4,6 +4,11 @@
 //! ([`Operation`], [`Condition`], [`Mutation`]) and schemas ([`Schema`]), with their JSON form.
 //! The feature `client` adds the connection, the replica and the writer.
 
+/// The example of the README, so that it keeps compiling.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(feature = "client")]
 pub mod client;
 mod data;

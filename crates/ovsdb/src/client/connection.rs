@@ -35,6 +35,15 @@ pub(super) enum Received {
     Notification(Notification),
 }
 
+/// What ends the wait for an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Patience {
+    /// Silence and the deadline.
+    Probing,
+    /// Only the deadline: a server is silent while it prepares a large answer.
+    Deadline,
+}
+
 pub(super) struct Connection {
     reader: ReadHalf<Stream>,
     writer: WriteHalf<Stream>,
@@ -94,15 +103,24 @@ impl Connection {
         &mut self,
         method: &'static str,
         params: impl Serialize,
+        patience: Patience,
     ) -> Result<Result<Bytes, Bytes>, Error> {
         let id = self.send(method, params)?;
-        let reply = tokio::time::timeout(self.deadline, self.reply(id));
+        let reply = tokio::time::timeout(self.deadline, self.reply(id, patience));
         reply.await.unwrap_or(Err(Error::Deadline { method }))
     }
 
-    async fn reply(&mut self, wanted: u64) -> Result<Result<Bytes, Bytes>, Error> {
+    async fn reply(
+        &mut self,
+        wanted: u64,
+        patience: Patience,
+    ) -> Result<Result<Bytes, Bytes>, Error> {
         loop {
-            match self.message().await? {
+            let received = match patience {
+                Patience::Probing => self.probed_message().await?,
+                Patience::Deadline => self.message().await?,
+            };
+            match received {
                 Received::Reply { id, result } if id == wanted => return Ok(result),
                 Received::Reply { id, .. } => return Err(Error::UnknownReply { id }),
                 Received::Notification(notification) => self.stash.push_back(notification),
@@ -110,12 +128,39 @@ impl Connection {
         }
     }
 
-    /// The next thing from the server, in the order in which it was sent. Can be dropped while
-    /// it waits without losing anything.
+    /// The next thing from the server, in the order in which it was sent; an error if the server
+    /// is silent for too long. Can be dropped while it waits without losing anything.
     pub(super) async fn receive(&mut self) -> Result<Received, Error> {
         match self.stash.pop_front() {
             Some(notification) => Ok(Received::Notification(notification)),
-            None => self.message().await,
+            None => self.probed_message().await,
+        }
+    }
+
+    async fn probed_message(&mut self) -> Result<Received, Error> {
+        loop {
+            let due = self.probe.due;
+            match tokio::time::timeout_at(due, self.message()).await {
+                Ok(received) => return received,
+                Err(_elapsed) => self.probe()?,
+            }
+        }
+    }
+
+    /// Asks a server that has been silent whether it lives, once.
+    fn probe(&mut self) -> Result<(), Error> {
+        match self.probe.expire() {
+            Silence::Broken => Ok(()),
+            Silence::Suspicious => {
+                let params: [(); 0] = [];
+                Request {
+                    id: ECHO_ID,
+                    method: "echo",
+                    params,
+                }
+                .write(&mut self.output)
+            }
+            Silence::Dead => Err(Error::Silent),
         }
     }
 
@@ -148,7 +193,7 @@ impl Connection {
         }
     }
 
-    /// Moves some bytes in or out, or asks a silent server whether it lives.
+    /// Moves some bytes in or out.
     async fn transfer(&mut self) -> Result<(), Error> {
         self.input.reserve(READ_SIZE);
         tokio::select! {
@@ -160,13 +205,6 @@ impl Connection {
                 written?;
                 Ok(())
             }
-            () = tokio::time::sleep_until(self.probe.due) => match self.probe.expire() {
-                Silence::Suspicious => {
-                    let params: [(); 0] = [];
-                    Request { id: ECHO_ID, method: "echo", params }.write(&mut self.output)
-                }
-                Silence::Dead => Err(Error::Silent),
-            },
         }
     }
 }
@@ -179,7 +217,11 @@ struct Probe {
 }
 
 enum Silence {
+    /// Something was heard meanwhile.
+    Broken,
+    /// Time to ask for a sign of life.
     Suspicious,
+    /// None came.
     Dead,
 }
 
@@ -198,11 +240,15 @@ impl Probe {
     }
 
     fn expire(&mut self) -> Silence {
+        let now = Instant::now();
+        if now < self.due {
+            return Silence::Broken;
+        }
         if self.asked {
             return Silence::Dead;
         }
         self.asked = true;
-        self.due = Instant::now() + self.interval;
+        self.due = now + self.interval;
         Silence::Suspicious
     }
 }

@@ -64,17 +64,12 @@ impl Driver {
         let mut failures = 0;
         loop {
             let wait = self.options.backoff.wait(failures);
+            let longest = self.round().await?;
             // a session shorter than the wait is no success: it must not make us hurry
-            failures = if self.round().await? > wait {
-                0
-            } else {
-                failures + 1
-            };
-            attend(
-                &mut self.writer,
-                tokio::time::sleep_until(Instant::now() + wait),
-            )
-            .await?;
+            failures = if longest > wait { 0 } else { failures + 1 };
+            self.writer.prune();
+            let until = Instant::now() + wait;
+            attend(&mut self.writer, tokio::time::sleep_until(until)).await?;
         }
     }
 
@@ -140,8 +135,13 @@ impl Driver {
         if end.is_desync() {
             self.memory.forget();
         }
+        let database = &self.options.database;
         let error: &dyn std::error::Error = end;
-        warn!(%remote, database = self.options.database, error, "No connection");
+        if matches!(end, Error::NotLeader) {
+            debug!(%remote, database, error, "Passed over");
+        } else {
+            warn!(%remote, database, error, "No connection");
+        }
     }
 }
 

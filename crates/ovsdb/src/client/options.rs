@@ -10,7 +10,7 @@ use super::remote::Remote;
 /// What a client connects to, what it copies, and how patient it is.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The servers, in the order in which to try them.
+    /// The servers, at least one, in the order in which to try them.
     pub remotes: Vec<Remote>,
     /// The database, for example `OVN_Northbound`.
     pub database: String,
@@ -19,7 +19,8 @@ pub struct Options {
     /// Whether to stay with no other member of a raft cluster than its leader.
     pub leader_only: bool,
     /// A server that is silent for so long is asked for a sign of life; if it is for as long
-    /// again, the connection is given up. Also the time that connecting may take.
+    /// again, the connection is given up. Also the time that connecting may take. It does not
+    /// count while the first copy is made: a server is silent for long before a large one.
     pub probe_interval: Duration,
     /// The time that any one reply may take.
     pub deadline: Duration,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     apply::Record,
-    connection::Connection,
+    connection::{Connection, Patience},
     database::{Database, Monitored},
     error::Error,
     message,
@@ -32,14 +32,14 @@ pub(super) struct Server(Database);
 impl Server {
     /// Asks a server about itself; `None` if it is too old to tell.
     pub(super) async fn watch(connection: &mut Connection) -> Result<Option<Self>, Error> {
-        if connection
-            .call("set_db_change_aware", [true])
-            .await?
-            .is_err()
-        {
+        let aware = connection.call("set_db_change_aware", [true], Patience::Probing);
+        if aware.await?.is_err() {
             return Ok(None);
         }
-        let Ok(schema) = connection.call("get_schema", [SERVER]).await? else {
+        let Ok(schema) = connection
+            .call("get_schema", [SERVER], Patience::Probing)
+            .await?
+        else {
             return Ok(None);
         };
         let schema = Arc::new(message::read(&schema, "the schema of _Server")?);
@@ -47,7 +47,10 @@ impl Server {
         let tables = BTreeMap::from([("Database".to_owned(), Columns::only(columns))]);
         let monitored = Monitored::new(&schema, &tables);
         let params = (SERVER, SERVER, session::requests(&monitored));
-        let Ok(reply) = connection.call("monitor_cond", params).await? else {
+        let Ok(reply) = connection
+            .call("monitor_cond", params, Patience::Probing)
+            .await?
+        else {
             return Ok(None);
         };
         let updates: DiffUpdates = message::read(&reply, "the content of _Server")?;

@@ -8,7 +8,7 @@ use tracing::debug;
 use uuid::Uuid;
 
 use super::{
-    connection::Connection,
+    connection::{Connection, Patience},
     database::{Database, Monitored},
     error::Error,
     message::{self, Notification},
@@ -160,7 +160,10 @@ impl<'a> Update<'a> {
 }
 
 async fn get_schema(connection: &mut Connection, database: &str) -> Result<Arc<Schema>, Error> {
-    match connection.call("get_schema", [database]).await? {
+    match connection
+        .call("get_schema", [database], Patience::Probing)
+        .await?
+    {
         Ok(schema) => Ok(Arc::new(message::read(&schema, "the schema")?)),
         Err(error) => Err(refused("get_schema", &error)),
     }
@@ -212,7 +215,10 @@ async fn monitor(
             updates: updates.into(),
         });
     }
-    match connection.call("monitor", params).await? {
+    match connection
+        .call("monitor", params, Patience::Deadline)
+        .await?
+    {
         Ok(reply) => {
             let updates: FullUpdates = message::read(&reply, WHAT)?;
             Ok(Start {
@@ -231,7 +237,7 @@ async fn attempt(
     method: &'static str,
     params: impl Serialize,
 ) -> Result<Option<Bytes>, Error> {
-    match connection.call(method, params).await? {
+    match connection.call(method, params, Patience::Deadline).await? {
         Ok(reply) => Ok(Some(reply)),
         Err(error) if String::from_utf8_lossy(&error).contains("unknown method") => Ok(None),
         Err(error) => Err(refused(method, &error)),

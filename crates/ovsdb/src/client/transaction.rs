@@ -1,7 +1,7 @@
 //! Transactions and how they end.
 
 use crate::{
-    client::database::Database,
+    client::database::{Database, Version},
     data::Row,
     operation::{Condition, Operation, Until},
 };
@@ -15,6 +15,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transaction {
     steps: Vec<Step>,
+    epoch: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,10 @@ pub(super) struct Step {
 impl Transaction {
     /// A transaction that does nothing.
     pub const fn new() -> Self {
-        Self { steps: Vec::new() }
+        Self {
+            steps: Vec::new(),
+            epoch: None,
+        }
     }
 
     /// Appends an operation; an update, mutate or delete must match exactly one row.
@@ -69,6 +73,18 @@ impl Transaction {
             rows: vec![row],
             timeout_ms: Some(0),
         });
+    }
+
+    /// The transaction, bound to the replica that it was made from: if the connection is renewed
+    /// before it goes out, nothing happens, and the outcome is [`Outcome::Stale`]. Otherwise it is
+    /// bound to the replica at the time of [`Client::transact`](super::Client::transact).
+    pub fn planned_on(mut self, version: Version) -> Self {
+        self.epoch = Some(version.epoch);
+        self
+    }
+
+    pub(super) fn epoch(&self) -> Option<u64> {
+        self.epoch
     }
 
     /// Whether there is no operation.

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeSeq};
+use serde::{Serialize, Serializer, ser::SerializeSeq};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Duration, Instant},
@@ -14,13 +14,12 @@ use tokio::{
 use tracing::debug;
 
 use super::{
+    answer,
     connection::Connection,
     error::Error,
-    message,
     replica::Publisher,
-    transaction::{Outcome, Rejection, Step, Transaction},
+    transaction::{Outcome, Transaction},
 };
-use crate::operation::Operation;
 
 /// The number of operations after which a group takes no more members.
 const GROUP_SIZE: usize = 100;
@@ -90,6 +89,11 @@ impl Writer {
         true
     }
 
+    /// Forgets transactions that nobody waits for any more.
+    pub(super) fn prune(&mut self) {
+        self.waiting.retain(|job| !job.reply.is_closed());
+    }
+
     /// When the answer to the group in flight is overdue.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.flight.as_ref().map(|flight| flight.deadline)
@@ -104,13 +108,11 @@ impl Writer {
         if group.is_empty() {
             return Ok(());
         }
-        let id = connection.send(
-            "transact",
-            Params {
-                database: &self.database,
-                group: &group,
-            },
-        )?;
+        let params = Params {
+            database: &self.database,
+            group: &group,
+        };
+        let id = connection.send("transact", params)?;
         self.flight = Some(Flight {
             id,
             deadline: Instant::now() + self.deadline,
@@ -151,22 +153,24 @@ impl Writer {
             return Err(Error::UnknownReply { id });
         };
         let group = flight.group;
-        let verdicts = match judge(&group, result) {
-            Ok(verdicts) => verdicts,
+        let transactions: Vec<_> = group.iter().map(|job| &job.transaction).collect();
+        match answer::judge(&transactions, result) {
+            Ok(Some(verdicts)) => {
+                for (job, verdict) in group.into_iter().zip(verdicts) {
+                    let outcome = verdict.outcome(&job.transaction, publisher);
+                    job.end(outcome);
+                }
+                Ok(())
+            }
+            Ok(None) => {
+                self.suspects.extend(group);
+                Ok(())
+            }
             Err(error) => {
                 lose(group);
-                return Err(error);
+                Err(error)
             }
-        };
-        if verdicts.is_empty() && group.len() > 1 {
-            self.suspects.extend(group);
-            return Ok(());
         }
-        for (job, verdict) in group.into_iter().zip(verdicts) {
-            let outcome = verdict.outcome(&job.transaction, publisher);
-            job.end(outcome);
-        }
-        Ok(())
     }
 
     /// Ends the group in flight because the connection has ended.
@@ -195,125 +199,6 @@ fn current(job: Job, epoch: u64) -> Option<Job> {
     Some(job)
 }
 
-enum Verdict {
-    Ended(Outcome),
-    /// A row with a chosen identity is there already.
-    Duplicate(Rejection),
-}
-
-impl Verdict {
-    fn outcome(self, transaction: &Transaction, publisher: &Publisher) -> Outcome {
-        match self {
-            Self::Ended(outcome) => outcome,
-            // a retry of what had been committed: as it happened as a whole, all its rows are there
-            Self::Duplicate(_) if transaction.is_inserted_in(&publisher.read()) => {
-                Outcome::Committed
-            }
-            Self::Duplicate(rejection) => Outcome::Rejected(rejection),
-        }
-    }
-}
-
-/// The answer to one operation.
-#[derive(Debug, Deserialize)]
-struct Answer {
-    #[serde(default)]
-    count: Option<u64>,
-    #[serde(default)]
-    error: Option<String>,
-    #[serde(default)]
-    details: Option<String>,
-}
-
-/// One verdict for each member, or none if the group failed and has several.
-fn judge(group: &[Job], result: &Result<Bytes, Bytes>) -> Result<Vec<Verdict>, Error> {
-    let answers: Vec<Option<Answer>> = match result {
-        Ok(result) => message::read(result, "the answers to a transaction")?,
-        Err(error) => return refused(group, error),
-    };
-    let failed = answers.iter().enumerate().find_map(|(position, answer)| {
-        let answer = answer.as_ref()?;
-        Some((
-            position,
-            answer.error.as_ref()?,
-            answer.details.as_deref().unwrap_or_default(),
-        ))
-    });
-    match (failed, group) {
-        (Some((position, error, details)), [job]) => Ok(vec![failure(
-            job.transaction.steps(),
-            position,
-            error,
-            details,
-        )]),
-        (Some(_), _) => Ok(Vec::new()),
-        (None, _) => counts(group, &answers),
-    }
-}
-
-/// The server did not even look at the operations.
-fn refused(group: &[Job], error: &Bytes) -> Result<Vec<Verdict>, Error> {
-    let error = String::from_utf8_lossy(error).into_owned();
-    if group.len() > 1 {
-        return Ok(Vec::new());
-    }
-    Err(Error::Refused {
-        method: "transact",
-        error,
-    })
-}
-
-fn failure(steps: &[Step], position: usize, error: &str, details: &str) -> Verdict {
-    let step = steps.get(position);
-    let rejection = Rejection {
-        operation: step.map(|_| position),
-        error: error.to_owned(),
-        details: details.to_owned(),
-    };
-    match (error, step.map(|step| &step.operation)) {
-        ("timed out", Some(Operation::Wait { .. })) => Verdict::Ended(Outcome::Stale),
-        ("duplicate uuid", Some(Operation::Insert { uuid: Some(_), .. })) => {
-            Verdict::Duplicate(rejection)
-        }
-        ("cluster error", None) => Verdict::Ended(Outcome::Lost),
-        _ => Verdict::Ended(Outcome::Rejected(rejection)),
-    }
-}
-
-fn counts(group: &[Job], answers: &[Option<Answer>]) -> Result<Vec<Verdict>, Error> {
-    let mut rest = answers;
-    let mut verdicts = Vec::with_capacity(group.len());
-    for job in group {
-        let steps = job.transaction.steps();
-        let Some((answers, others)) = rest.split_at_checked(steps.len()) else {
-            return Err(Error::ShortReply);
-        };
-        verdicts.push(Verdict::Ended(count(steps, answers)));
-        rest = others;
-    }
-    Ok(verdicts)
-}
-
-fn count(steps: &[Step], answers: &[Option<Answer>]) -> Outcome {
-    for (position, (step, answer)) in steps.iter().zip(answers).enumerate() {
-        let Some(expected) = step.expected else {
-            continue;
-        };
-        let actual = answer
-            .as_ref()
-            .and_then(|answer| answer.count)
-            .unwrap_or_default();
-        if actual != expected {
-            return Outcome::Rejected(Rejection {
-                operation: Some(position),
-                error: Rejection::COUNT.to_owned(),
-                details: format!("{} matched {actual} rows, not {expected}", step.operation),
-            });
-        }
-    }
-    Outcome::Committed
-}
-
 /// `[database, operation, ...]`
 struct Params<'a> {
     database: &'a str,
@@ -324,11 +209,8 @@ impl Serialize for Params<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut seq = serializer.serialize_seq(None)?;
         seq.serialize_element(self.database)?;
-        for operation in self
-            .group
-            .iter()
-            .flat_map(|job| job.transaction.operations())
-        {
+        let transactions = self.group.iter().map(|job| &job.transaction);
+        for operation in transactions.flat_map(Transaction::operations) {
             seq.serialize_element(operation)?;
         }
         seq.end()

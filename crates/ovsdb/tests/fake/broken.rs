@@ -10,7 +10,7 @@ use proptest::{
 };
 use serde_json::json;
 
-use crate::peer::{Fake, ROW, connect, name, sees, soon};
+use crate::peer::{Fake, ROW, connect, name, schema, sees, soon};
 
 /// Messages that no server may send after the first copy.
 fn violations() -> Vec<Vec<u8>> {
@@ -152,6 +152,24 @@ async fn a_silent_server_is_asked_for_a_sign_of_life_and_then_left() {
     sees(&client, 2, "a").await;
 }
 
+#[tokio::test]
+async fn a_server_may_take_long_to_prepare_the_first_copy() {
+    let fake = Fake::listen();
+    let mut options = fake.options();
+    options.probe_interval = Duration::from_millis(50);
+    let client = connect(options);
+    let mut peer = fake.accept().await;
+    peer.refuse("set_db_change_aware").await;
+    peer.answer("get_schema", schema()).await;
+    let id = peer.expect("monitor_cond_since").await;
+    let silence = tokio::time::timeout(Duration::from_millis(500), peer.receive());
+    assert!(silence.await.is_err(), "no sign of life may be asked for");
+    let copy = json!([false, ROW, {}]);
+    peer.send(json!({ "id": id, "result": copy, "error": null }).to_string())
+        .await;
+    soon(client.replica().connected()).await.unwrap();
+}
+
 fn rename() -> Transaction {
     Transaction::new().with(Operation::Update {
         table: "T".to_owned(),
@@ -188,4 +206,21 @@ async fn a_transaction_with_an_answer_that_makes_no_sense_is_lost() {
         let (outcome, ()) = soon(async { tokio::join!(client.transact(rename()), answer) }).await;
         assert_eq!(outcome, Outcome::Lost);
     }
+}
+
+#[tokio::test]
+async fn a_transaction_that_the_server_does_not_look_at_is_rejected() {
+    let fake = Fake::listen();
+    let client = connect(fake.options());
+    let answer = async {
+        let mut peer = fake.serve().await;
+        peer.refuse("transact").await;
+        peer
+    };
+    let (outcome, _peer) = soon(async { tokio::join!(client.transact(rename()), answer) }).await;
+    let Outcome::Rejected(rejection) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(rejection.operation, None);
+    assert!(client.replica().version().connected);
 }

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use ovsdb::{
     Client, Columns, Condition, Datum, Mutation, Operation, Options, Outcome, Rejection, Remote,
-    Row, Transaction, Uuid,
+    Row, Schema, Transaction, Uuid,
 };
 
 use crate::{
     northbound::{PORT, SWITCH, add_port, add_switch, commit, insert, options, sees, update},
-    server::{NB, NB_SCHEMA, Server, Standalone, background, connect, create, free_port, soon},
+    server::{
+        NB, NB_SCHEMA, Server, Standalone, background, connect, create, free_port, run, soon,
+    },
 };
 
 async fn reads_what_it_writes(remote: Remote) {
@@ -419,4 +421,71 @@ async fn the_open_vswitch_schema_works_too() {
             .str("name"),
         "br-int"
     );
+}
+
+#[tokio::test]
+async fn a_schema_that_is_converted_under_the_client_is_read_again() {
+    let nb = Standalone::northbound();
+    let client = connect(options([nb.server.unix()]));
+    commit(&client, vec![add_switch(Uuid::new_v4(), "s1")]).await;
+    let text = std::fs::read_to_string(NB_SCHEMA).unwrap();
+    let mut schema: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let version = "99.0.0";
+    schema["version"] = version.into();
+    schema["tables"][SWITCH]["columns"]["from_the_future"] =
+        serde_json::json!({ "type": "string" });
+    schema.as_object_mut().unwrap().remove("cksum");
+    let file = nb.directory.path().join("new.ovsschema");
+    std::fs::write(&file, schema.to_string()).unwrap();
+    run(
+        "ovsdb-client",
+        &[
+            "convert",
+            &nb.server.unix().to_string(),
+            file.to_str().unwrap(),
+        ],
+    );
+    let mut versions = client.replica().watch();
+    let renewed = versions.wait_for(|_| client.replica().read().schema().version == version);
+    soon(renewed).await.unwrap();
+    soon(client.replica().connected()).await.unwrap();
+    let column = Row::new().with("name", "s2").with("from_the_future", "x");
+    let switch = Uuid::new_v4();
+    commit(&client, vec![insert(SWITCH, switch, column)]).await;
+    let row = client
+        .replica()
+        .read()
+        .row(SWITCH, switch)
+        .cloned()
+        .unwrap();
+    assert_eq!(row.str("from_the_future"), "x");
+}
+
+#[tokio::test]
+async fn the_schemas_of_files_are_those_of_servers() {
+    let nb = Standalone::northbound();
+    let client = connect(options([nb.server.unix()]));
+    soon(client.replica().connected()).await.unwrap();
+    let text = std::fs::read_to_string(NB_SCHEMA).unwrap();
+    assert_eq!(
+        client.replica().read().schema(),
+        &Schema::parse(&text).unwrap()
+    );
+}
+
+#[tokio::test]
+async fn a_transaction_is_stale_when_its_replica_has_been_renewed() {
+    let nb = Standalone::northbound();
+    let client = connect(options([nb.server.unix()]));
+    let old = soon(client.replica().connected()).await.unwrap();
+    let _server = nb.server.restart();
+    let mut versions = client.replica().watch();
+    soon(versions.wait_for(|version| version.connected && version.epoch > old.epoch))
+        .await
+        .unwrap();
+    let add = |name| Transaction::from(vec![add_switch(Uuid::new_v4(), name)]);
+    let late = client.transact(add("s1").planned_on(old));
+    assert_eq!(soon(late).await, Outcome::Stale);
+    let now = client.replica().version();
+    commit(&client, add("s2").planned_on(now)).await;
 }
