@@ -4,11 +4,6 @@
 //! ([`Operation`], [`Condition`], [`Mutation`]) and schemas ([`Schema`]), with their JSON form.
 //! The feature `client` adds the connection, the replica and the writer.
 
-/// The example of the README, so that it keeps compiling.
-#[cfg(all(doctest, feature = "client"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
-
 #[cfg(feature = "client")]
 pub mod client;
 mod data;
@@ -29,3 +24,8 @@ pub use schema::{
 };
 // the type of row identities, so that users need not agree on a version by themselves
 pub use uuid::Uuid;
+
+/// The example of the README, so that it keeps compiling.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
