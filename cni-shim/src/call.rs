@@ -125,9 +125,7 @@ fn variable(name: &str) -> String {
 }
 
 fn unusable(name: &str) -> CniError {
-    let msg = format!(
-        "{name} is `{}`; only a container runtime starts me",
-        variable(name)
-    );
+    let value = variable(name);
+    let msg = format!("{name} is `{value}`; only a container runtime starts this CNI plugin");
     CniError::new(CniError::INVALID_ENVIRONMENT, msg)
 }

@@ -40,10 +40,8 @@ async fn forward(call: Call) -> Result<Vec<u8>, CniError> {
         Command::Gc => client.gc(call.request).await,
         Command::Status | Command::Version => client.status(call.request).await,
     };
-    let reply = reply.map_err(|status| {
-        let msg = format!("the kube-ovn daemon broke off the call; {REMEDY}");
-        CniError::because(CniError::TRY_AGAIN, msg, &status)
-    })?;
+    let broken = format!("the kube-ovn daemon broke off the call; {REMEDY}");
+    let reply = reply.map_err(|e| CniError::because(CniError::TRY_AGAIN, broken, &e))?;
     let empty = || CniError::new(CniError::DECODE, "the kube-ovn daemon's reply is empty");
     match reply.into_inner().outcome.ok_or_else(empty)? {
         Outcome::Result(result) => Ok(result),
