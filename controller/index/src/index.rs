@@ -6,13 +6,13 @@ use controller_plan::{Inputs, Settings, Vpc};
 use model::{NodeName, Owner, PodKey, SubnetName, VpcName};
 
 use crate::claimant::Claimant;
-use crate::kind::{Kind, TableEdit, Watched};
+use crate::kind::{Kind, ObjectName, TableEdit, Watched};
 use crate::node::Node;
 use crate::pod::Pod;
 use crate::record::Record;
 use crate::subnet::Subnet;
 use crate::table::Table;
-use crate::text::Rejected;
+use crate::text::{Rejected, uid};
 
 /// What the controller was started with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,16 @@ pub struct Index {
     pub(crate) changed_subnets: BTreeSet<SubnetName>,
     pub(crate) changed_records: BTreeSet<String>,
     synced: BTreeSet<Kind>,
-    rejected: BTreeMap<(Kind, String), Rejected>,
+    rejected: BTreeMap<ObjectName, Rejection>,
+    /// Objects that were rejected, or rejected for another reason, since the last call.
+    newly_rejected: BTreeSet<ObjectName>,
+}
+
+/// An object that cannot be used: the index behaves as if it were not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    pub uid: String,
+    pub why: Rejected,
 }
 
 // === impl Index ===
@@ -58,20 +67,27 @@ impl Index {
             changed_records: BTreeSet::new(),
             synced: BTreeSet::new(),
             rejected: BTreeMap::new(),
+            newly_rejected: BTreeSet::new(),
         }
     }
 
     /// An object was created or changed.
     pub fn apply<K: Watched>(&mut self, object: &K) {
         let Some(key) = object.key() else { return };
-        let name = (K::KIND, object_name(object));
+        let name = ObjectName::of(object);
         let row = match object.parse() {
             Ok(row) => {
                 self.rejected.remove(&name);
                 Some(row)
             }
-            Err(rejected) => {
-                self.rejected.insert(name, rejected);
+            Err(why) => {
+                let rejection = Rejection {
+                    uid: uid(object.meta()),
+                    why,
+                };
+                if self.rejected.insert(name.clone(), rejection.clone()) != Some(rejection) {
+                    self.newly_rejected.insert(name);
+                }
                 None
             }
         };
@@ -80,7 +96,7 @@ impl Index {
 
     /// An object was deleted.
     pub fn delete<K: Watched>(&mut self, object: &K) {
-        self.rejected.remove(&(K::KIND, object_name(object)));
+        self.rejected.remove(&ObjectName::of(object));
         if let Some(key) = object.key() {
             self.write::<K>(key, None);
         }
@@ -94,7 +110,9 @@ impl Index {
             .filter(|key| !present.contains(key))
             .cloned()
             .collect();
-        self.rejected.retain(|(kind, _), _| *kind != K::KIND);
+        let names: BTreeSet<ObjectName> = objects.iter().map(ObjectName::of).collect();
+        self.rejected
+            .retain(|name, _| name.kind != K::KIND || names.contains(name));
         for key in vanished {
             self.write::<K>(key, None);
         }
@@ -143,8 +161,8 @@ impl Index {
         &self.pods
     }
 
-    /// Objects that cannot be used, by kind and `<namespace>/<name>` or name.
-    pub const fn rejected(&self) -> &BTreeMap<(Kind, String), Rejected> {
+    /// Objects that cannot be used.
+    pub const fn rejected(&self) -> &BTreeMap<ObjectName, Rejection> {
         &self.rejected
     }
 
@@ -174,6 +192,16 @@ impl Index {
         std::mem::take(&mut self.claims)
     }
 
+    /// Objects that were rejected since the last call, to be told to their users.
+    pub fn take_rejections(&mut self) -> Vec<(ObjectName, Rejection)> {
+        let names = std::mem::take(&mut self.newly_rejected);
+        names
+            .into_iter()
+            .filter_map(|name| self.rejected.get_key_value(&name))
+            .map(|(n, r)| (n.clone(), r.clone()))
+            .collect()
+    }
+
     /// Makes the recorder look at the claimant again.
     pub fn reconsider(&mut self, claimant: Claimant) {
         self.claims.insert(claimant);
@@ -188,12 +216,4 @@ impl Index {
     pub fn take_changed_records(&mut self) -> BTreeSet<String> {
         std::mem::take(&mut self.changed_records)
     }
-}
-
-fn object_name<K: Watched>(object: &K) -> String {
-    let meta = object.meta();
-    let name = meta.name.as_deref().unwrap_or_default();
-    meta.namespace
-        .as_ref()
-        .map_or_else(|| name.to_owned(), |ns| format!("{ns}/{name}"))
 }

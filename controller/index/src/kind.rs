@@ -1,5 +1,7 @@
 //! What the index needs to know of a Kubernetes kind.
 
+use std::fmt;
+
 use crate::index::Index;
 use crate::table::{Edit, Table};
 use crate::text::Rejected;
@@ -39,6 +41,39 @@ pub trait Watched: kube::Resource + Sized {
 #[derive(Debug)]
 pub struct TableEdit<K: Watched>(pub(crate) Edit<K::Key, K::Row>);
 
+/// An object by kind and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectName {
+    pub kind: Kind,
+    pub namespace: Option<String>,
+    pub name: String,
+}
+
+// === impl ObjectName ===
+
+impl ObjectName {
+    pub(crate) fn of<K: Watched>(object: &K) -> Self {
+        let meta = object.meta();
+        let name = meta.name.clone().unwrap_or_default();
+        Self {
+            kind: K::KIND,
+            namespace: meta.namespace.clone(),
+            name,
+        }
+    }
+}
+
+/// `<kind> <namespace>/<name>`, or `<kind> <name>`.
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.kind.name())?;
+        if let Some(namespace) = &self.namespace {
+            write!(f, "{namespace}/")?;
+        }
+        f.write_str(&self.name)
+    }
+}
+
 // === impl Kind ===
 
 impl Kind {
@@ -52,6 +87,14 @@ impl Kind {
             Self::Ip => "IP",
             Self::Node => "Node",
             Self::Pod => "Pod",
+        }
+    }
+
+    /// The group and version that the kind is in.
+    pub const fn api_version(self) -> &'static str {
+        match self {
+            Self::Vpc | Self::Subnet | Self::Ip => "kubeovn.io/v1",
+            Self::Node | Self::Pod => "v1",
         }
     }
 }

@@ -24,8 +24,8 @@ mod vpc;
 
 pub use claimant::Claimant;
 pub use controller_plan::{Inputs, Problem, Settings};
-pub use index::{Defaults, Index};
-pub use kind::{Kind, Watched};
+pub use index::{Defaults, Index, Rejection};
+pub use kind::{Kind, ObjectName, Watched};
 pub use node::Node;
 pub use pod::{Allocation, NetworkMode, Phase, Pod, Wish};
 pub use record::Record;

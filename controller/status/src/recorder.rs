@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use controller_index::{Claimant, Shared};
+use controller_index::{Claimant, Index, ObjectName, Rejection, Shared};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -31,7 +31,8 @@ pub struct Recorder {
     refused: BTreeMap<Claimant, String>,
 }
 
-type Write = BoxFuture<'static, Claimant>;
+/// Ends with the claimant that it was for, if it was for one.
+type Write = BoxFuture<'static, Option<Claimant>>;
 
 // === impl Recorder ===
 
@@ -59,9 +60,10 @@ impl Recorder {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 Ok(()) = intent.changed() => {}
-                Some(claimant) = writes.next() => self.finish(&claimant),
+                Some(claimant) = writes.next() => self.finish(claimant),
             }
             self.take_claims();
+            writes.extend(self.take_rejections());
             self.start_writes(&mut writes);
         }
     }
@@ -90,11 +92,23 @@ impl Recorder {
         }
     }
 
-    fn finish(&mut self, claimant: &Claimant) {
-        self.under_way.remove(claimant);
-        if self.again.remove(claimant) {
-            self.waiting.push_back(claimant.clone());
+    fn finish(&mut self, claimant: Option<Claimant>) {
+        let Some(claimant) = claimant else { return };
+        self.under_way.remove(&claimant);
+        if self.again.remove(&claimant) {
+            self.waiting.push_back(claimant);
         }
+    }
+
+    /// An event for each object that cannot be used.
+    fn take_rejections(&self) -> Vec<Write> {
+        let rejections = self.index.take(Index::take_rejections);
+        let tell = |(object, rejection): (ObjectName, Rejection)| {
+            tracing::warn!(%object, problem = %rejection.why, "Passed over an object");
+            let write: Write = Box::pin(reject(self.writer.clone(), object, rejection));
+            write
+        };
+        rejections.into_iter().map(tell).collect()
     }
 
     /// The next decision that needs a write.
@@ -140,9 +154,18 @@ impl Recorder {
                 kit::backoff::sleep(RETRY).await;
                 index.write(|index| index.reconsider(claimant.clone()));
             }
-            claimant
+            Some(claimant)
         })
     }
+}
+
+/// An event that is lost is in the log.
+async fn reject(writer: Writer, object: ObjectName, rejection: Rejection) -> Option<Claimant> {
+    if let Err(error) = writer.reject(&object, &rejection).await {
+        let error = kit::error::Chain(&error).to_string();
+        tracing::warn!(%object, error, "Could not tell");
+    }
+    None
 }
 
 fn warn(claimant: &Claimant, error: &WriteError) {

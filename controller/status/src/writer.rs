@@ -7,7 +7,7 @@ use std::fmt::Display;
 
 use api::annotation::{self, key};
 use api::{Ip, IpSpec};
-use controller_index::Claimant;
+use controller_index::{Claimant, Kind, ObjectName, Rejection};
 use k8s_openapi::api::core::v1::{Node, ObjectReference, Pod};
 use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -99,22 +99,47 @@ impl Writer {
         }
     }
 
+    /// Tells the user by an event of the object.
+    pub async fn reject(&self, name: &ObjectName, why: &Rejection) -> Result<(), WriteError> {
+        let object = ObjectReference {
+            api_version: Some(name.kind.api_version().to_owned()),
+            kind: Some(name.kind.name().to_owned()),
+            namespace: name.namespace.clone(),
+            name: Some(name.name.clone()),
+            uid: Some(why.uid.clone()),
+            ..ObjectReference::default()
+        };
+        self.warn(&object, validation_reason(name.kind), why.why.to_string())
+            .await
+    }
+
     /// Tells the user by an event of the claimant.
     pub async fn refuse(&self, refusal: &Refusal) -> Result<(), WriteError> {
-        let event = Event {
-            type_: EventType::Warning,
-            reason: "AcquireAddressFailed".to_owned(),
-            note: Some(refusal.message.clone()),
-            action: "AcquireAddress".to_owned(),
-            secondary: None,
-        };
         let Some(object) = reference(refusal) else {
             return Ok(());
         };
-        self.events
-            .publish(&event, &object)
+        self.warn(&object, "AcquireAddressFailed", refusal.message.clone())
             .await
-            .map_err(failed("publish an event of", &refusal.claimant))
+    }
+
+    async fn warn(
+        &self,
+        object: &ObjectReference,
+        reason: &str,
+        note: String,
+    ) -> Result<(), WriteError> {
+        let event = Event {
+            type_: EventType::Warning,
+            reason: reason.to_owned(),
+            note: Some(note),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        let name = object.name.clone().unwrap_or_default();
+        self.events
+            .publish(&event, object)
+            .await
+            .map_err(failed("publish an event of", &name))
     }
 
     fn ips(&self) -> Api<Ip> {
@@ -129,6 +154,17 @@ fn failed(verb: &str, object: &impl Display) -> impl FnOnce(kube::Error) -> Writ
 
 fn is_status(error: &kube::Error, code: u16) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == code)
+}
+
+/// The reasons are Kube-OVN's where it has one.
+const fn validation_reason(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Pod => "ValidatePodNetworkFailed",
+        Kind::Subnet => "ValidateLogicalSwitchFailed",
+        Kind::Node => "ValidateNodeNetworkFailed",
+        Kind::Vpc => "ValidateVpcFailed",
+        Kind::Ip => "ValidateIPFailed",
+    }
 }
 
 fn reference(refusal: &Refusal) -> Option<ObjectReference> {
