@@ -225,7 +225,8 @@ fn serve(db: &Path, socket: &Path, directory: &Path) -> Result<Child> {
         .arg(db)
         .arg(format!("--remote=punix:{}", socket.display()))
         .arg(format!("--unixctl={}", directory.join("ctl").display()))
-        .args(["--no-chdir", "--log-file=/dev/null", "-vconsole:off"])
+        .arg("--no-chdir")
+        .stderr(Stdio::null())
         .spawn()
         .context("ovsdb-server does not run: apt-get install openvswitch-switch")
 }

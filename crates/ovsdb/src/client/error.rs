@@ -59,14 +59,17 @@ impl Error {
         move |source| Self::Json { what, source }
     }
 
-    /// Whether our copy may differ from what the server believes we have.
+    /// Whether the server does not make sense, so that a whole new copy is better than to go on.
     pub(super) fn is_desync(&self) -> bool {
         matches!(
             self,
-            Self::Inconsistent { .. }
+            Self::Frame(_)
+                | Self::Json { .. }
+                | Self::UnknownReply { .. }
+                | Self::ShortReply
                 | Self::UnknownTable { .. }
                 | Self::UnknownColumn { .. }
-                | Self::Json { .. }
+                | Self::Inconsistent { .. }
         )
     }
 }

@@ -8,3 +8,5 @@ mod northbound;
 mod server;
 #[cfg(test)]
 mod standalone;
+#[cfg(test)]
+mod walk;
