@@ -125,6 +125,19 @@ impl Host {
         }
     }
 
+    /// Removes the ports of attachments whose link is gone, as all are after a reboot. Returns their
+    /// number.
+    pub(crate) async fn prune(&self) -> Result<usize, Error> {
+        let mut pruned = 0;
+        for attachment in self.ovs.attachments()? {
+            let link = link::observe(&self.kernel.netlink, &attachment.name).await?;
+            if link.is_none() {
+                pruned += self.no_port(&attachment.name).await?;
+            }
+        }
+        Ok(pruned)
+    }
+
     /// Brings the node to `state`. Returns the number of changes. Fails with
     /// [`linux::Error::NoLink`] as long as Open vSwitch has not made the link.
     pub(crate) async fn reconcile(&self, state: &NodeState) -> Result<usize, Error> {

@@ -10,7 +10,6 @@
 
 use std::time::Duration;
 
-use daemon_plan::node::OVN0;
 use daemon_plan::{Allocation, InvalidAllocation, NodeInputs, node_state};
 use futures::{Stream, StreamExt};
 use kit::backoff::sleep;
@@ -105,7 +104,7 @@ impl NodeLoop {
             Ok(0) => self.is_up.met(),
             Ok(changes) => {
                 self.is_up.met();
-                tracing::info!(changes, link = OVN0, "Node changed");
+                tracing::info!(changes, "Node changed");
             }
             Err(error) => {
                 let why = Chain(&error).to_string();
@@ -116,6 +115,11 @@ impl NodeLoop {
     }
 
     async fn reconcile(&mut self) -> Result<usize, Error> {
+        let pruned = self.host.prune().await?;
+        Ok(pruned + self.reconcile_node().await?)
+    }
+
+    async fn reconcile_node(&mut self) -> Result<usize, Error> {
         let facts = self.observe_facts().await?;
         let annotated = {
             let table = self.node.borrow_and_update();

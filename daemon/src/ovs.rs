@@ -52,7 +52,7 @@ mod key {
     pub(super) const ENCAP_TYPE: &str = "ovn-encap-type";
 }
 
-/// Whether a change was necessary.
+/// How often a change is planned anew before it is given up.
 const ATTEMPTS: u32 = 5;
 
 // === impl Ovs ===
@@ -140,6 +140,11 @@ impl Ovs {
     /// The interfaces whose `external_ids` have these values.
     pub(crate) fn interfaces(&self, ids: &[(&str, &str)]) -> Result<Vec<Interface>, Error> {
         self.read(|tables| tables.interfaces(ids))
+    }
+
+    /// The attachments of pods.
+    pub(crate) fn attachments(&self) -> Result<Vec<Interface>, Error> {
+        self.read(|tables| tables.attachments())
     }
 
     /// Puts the port on the integration bridge, or corrects it. Returns the number of changes.

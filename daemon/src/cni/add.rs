@@ -12,7 +12,7 @@ impl Agent {
     /// Attaches the interface. The same again gives the same result, and changes nothing that is
     /// right.
     pub(super) async fn attach(&self, request: &Attach, deadline: Instant) -> Answer {
-        let namespace = Namespace::open(&request.netns).map_err(Failure::Namespace)?;
+        let namespace = Namespace::open(&request.netns)?;
         let uid = request.pod_uid.as_deref();
         let allocated = self.pods.allocated(&request.port, uid, deadline).await?;
         let facts = self.facts(deadline).await?;

@@ -33,14 +33,13 @@ impl Agent {
         let recorded = recorded.first();
         let recorded = recorded.ok_or_else(|| different("it has no port on br-int".to_owned()))?;
         let near = link::observe(&self.host.kernel.netlink, &recorded.name).await;
-        if near.map_err(Failure::Namespace)?.is_none() {
+        if near?.is_none() {
             return Err(different(format!("there is no link {}", recorded.name)));
         }
         let netns = request::netns(&request.netns)?;
-        let namespace = Namespace::open(netns).map_err(Failure::Namespace)?;
+        let namespace = Namespace::open(netns)?;
         let end = pod_end(&namespace, &sandbox.ifname).await;
-        let end = end.map_err(Failure::Namespace)?;
-        let end = end.ok_or_else(|| different(format!("the pod has no {}", sandbox.ifname)))?;
+        let end = end?.ok_or_else(|| different(format!("the pod has no {}", sandbox.ifname)))?;
         match difference(recorded, &end) {
             None => Ok(Vec::new()),
             Some(difference) => Err(different(difference)),

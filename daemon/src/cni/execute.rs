@@ -63,15 +63,14 @@ pub(super) async fn execute(
     deadline: Instant,
 ) -> Result<(), Failure> {
     let steps = attach(attachment).map_err(|error| Box::new(Error::from(error)))?;
-    let connected = netlink::connect(&namespace).await;
-    let (netlink, driver) = connected.map_err(Failure::Namespace)?;
+    let (netlink, driver) = netlink::connect(&namespace).await?;
     let execution = Execution {
         host,
         pod: Kernel::new(namespace, netlink, host.metrics.clone()),
         name: &attachment.port.pod,
     };
     let result = driver.until(execution.run(&steps, deadline)).await;
-    Ok(result.map_err(Failure::Namespace)?.map_err(Box::new)?)
+    Ok(result?.map_err(Box::new)?)
 }
 
 impl Execution<'_> {

@@ -1,5 +1,7 @@
 //! Why a command failed, as the runtime learns it.
 
+use std::path::PathBuf;
+
 use crate::cni::{execute, pod, request};
 use crate::ovs;
 
@@ -14,8 +16,10 @@ pub(crate) enum Failure {
     Execute(#[from] Box<execute::Error>),
     #[error(transparent)]
     Ovs(#[from] ovs::Error),
-    #[error("cannot use the network namespace; see that the sandbox still exists")]
-    Namespace(#[source] linux::Error),
+    #[error("network namespace {} cannot be used; see that the sandbox exists", path.display())]
+    Namespace { path: PathBuf, source: linux::Error },
+    #[error("the kernel does not do as it should; its reason is in the details")]
+    Kernel(#[source] linux::Error),
     #[error("another command for sandbox {sandbox} is still running")]
     Busy { sandbox: String },
     #[error("this node is not ready for pods: {missing}")]
@@ -65,16 +69,31 @@ impl Code {
 
 // === impl Failure ===
 
+impl From<linux::Error> for Failure {
+    fn from(source: linux::Error) -> Self {
+        match &source {
+            linux::Error::NoNamespace { path, .. } | linux::Error::Namespace { path, .. } => {
+                let path = path.clone();
+                Self::Namespace { path, source }
+            }
+            linux::Error::NoLink(_)
+            | linux::Error::Kernel { .. }
+            | linux::Error::Closed
+            | linux::Error::Unsettled { .. } => Self::Kernel(source),
+        }
+    }
+}
+
 impl Failure {
     pub(super) const fn code(&self) -> Code {
         match self {
             Self::Request(error) => Self::request_code(error),
             Self::Pod(error) => Self::pod_code(error),
             Self::Execute(error) => Self::execute_code(error),
-            Self::Namespace(_) => Code::Namespace,
+            Self::Namespace { .. } => Code::Namespace,
             Self::Ovs(_) | Self::Busy { .. } | Self::Release(_) => Code::TryAgain,
             Self::NotReady { .. } => Code::NotAvailable,
-            Self::Encode(_) => Code::Io,
+            Self::Kernel(_) | Self::Encode(_) => Code::Io,
             Self::Different { .. } => Code::Different,
         }
     }

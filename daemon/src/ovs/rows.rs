@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use daemon_plan::Port;
-use daemon_plan::port::{INTEGRATION_BRIDGE, key};
+use daemon_plan::port::{INTEGRATION_BRIDGE, VENDOR, key};
 use linux::LinkName;
 use ovn::vswitch;
 use ovsdb::client::{Database, Rows};
@@ -113,6 +113,19 @@ impl<'a> Tables<'a> {
             .filter_map(|row| Interface::of(row));
         let matches = |interface: &Interface| ids.iter().all(|(k, v)| interface.id(k) == *v);
         interfaces.filter(matches).collect()
+    }
+
+    /// The attachments of pods: interfaces of links that we made.
+    pub(super) fn attachments(&self) -> Vec<Interface> {
+        let of_link = self
+            .interfaces
+            .values()
+            .filter(|row| row.str(TYPE).is_empty());
+        let interfaces = of_link.filter_map(|row| Interface::of(row));
+        let is_ours = |interface: &Interface| {
+            interface.id(key::VENDOR) == VENDOR && !interface.id(key::CONTAINER_ID).is_empty()
+        };
+        interfaces.filter(is_ours).collect()
     }
 
     fn bridge(&self) -> Result<(Uuid, &'a Row), Error> {

@@ -208,3 +208,25 @@ fn unplugging_the_absent_does_nothing() {
     database.apply(operations);
     assert_eq!(unplug(&database.tables(), &name), vec![]);
 }
+
+#[test]
+fn only_links_of_pods_are_attachments() {
+    let mut database = Database::with_bridge();
+    let mut ours = port("a", "web.default");
+    ours.external_ids
+        .insert(key::VENDOR.to_owned(), VENDOR.to_owned());
+    database.plugged(&ours);
+    database.plugged(&port("foreign", "x.y"));
+    let mut ovn0 = port("ovn0", "node-n1");
+    ovn0.kind = PortKind::Internal;
+    ovn0.external_ids
+        .insert(key::VENDOR.to_owned(), VENDOR.to_owned());
+    database.plugged(&ovn0);
+    let names: Vec<_> = database
+        .tables()
+        .attachments()
+        .into_iter()
+        .map(|interface| interface.name.to_string())
+        .collect();
+    assert_eq!(names, ["a"]);
+}
