@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{core::v1::Pod, events::v1::Event};
 use kube::api::{Api, ListParams};
 use serde_json::Value;
 use testkit::{
@@ -52,6 +52,126 @@ fn r01_a_restart_with_100_pods_writes_no_row_but_the_canary() {
         assert_eq!(others, BTreeSet::new());
         Ok(())
     });
+}
+
+#[test]
+fn what_is_changed_by_hand_comes_back_and_what_is_deleted_leaves_nothing() {
+    let options = LabOptions::on(OvnVersion::V23_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::start_without_daemons(lab).await?;
+        let api_server = lab.api_server()?;
+        let pod = api_server.create_pod(&pod("a").on("n1").build()).await?;
+        wait_until("the pod has a port", PATIENCE, async || {
+            dump(lab)?.ensure_port("a.default")
+        })
+        .await?;
+        let before = dump(lab)?;
+
+        lab.nbctl(["lsp-set-addresses", "a.default", "unknown"])?;
+        wait_until("the addresses are back", PATIENCE, async || {
+            before.ensure_equal(lab)
+        })
+        .await?;
+        lab.nbctl(["ls-del", "ovn-default"])?;
+        wait_until("switch and ports are back", PATIENCE, async || {
+            before.ensure_equal(lab)
+        })
+        .await?;
+        lab.nbctl(["lr-policy-del", "ovn-cluster"])?;
+        wait_until("the policies are back", PATIENCE, async || {
+            before.ensure_equal(lab)
+        })
+        .await?;
+
+        api_server.delete_pod(&pod).await?;
+        let ips: Api<api::Ip> = Api::all(api_server.client()?);
+        wait_until("port and record are gone", PATIENCE, async || {
+            ensure!(
+                dump(lab)?.ensure_port("a.default").is_err(),
+                "the port is there"
+            );
+            ensure!(
+                ips.get_opt("a.default").await?.is_none(),
+                "the record is there"
+            );
+            Ok(())
+        })
+        .await?;
+        drop(cluster);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_pod_with_a_bad_annotation_is_told_and_blocks_nobody() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::start_without_daemons(lab).await?;
+        let api_server = lab.api_server()?;
+        let bad = pod("bad")
+            .on("n1")
+            .annotation("ovn.kubernetes.io/ip_address", "10.16.0.999");
+        api_server.create_pod(&bad.build()).await?;
+        api_server.create_pod(&pod("good").on("n1").build()).await?;
+        wait_until("the neighbour has a port", PATIENCE, async || {
+            dump(lab)?.ensure_port("good.default")
+        })
+        .await?;
+        let events: Api<Event> = Api::namespaced(api_server.client()?, "default");
+        wait_until("an event names field and value", PATIENCE, async || {
+            let listed = events.list(&ListParams::default()).await?;
+            let told = listed.iter().any(|event| {
+                let note = event.note.as_deref().unwrap_or_default();
+                event.reason.as_deref() == Some("ValidatePodNetworkFailed")
+                    && note.contains("ip_address")
+                    && note.contains("10.16.0.999")
+            });
+            ensure!(told, "it is not among {} events", listed.items.len());
+            Ok(())
+        })
+        .await?;
+        drop(cluster);
+        Ok(())
+    });
+}
+
+/// What the controller owns in NB, in an order that does not depend on UUIDs.
+#[derive(Debug, PartialEq, Eq)]
+struct Dump(Vec<String>);
+
+impl Dump {
+    fn ensure_port(&self, name: &str) -> Result<()> {
+        ensure!(
+            self.0.iter().any(|line| line.contains(name)),
+            "there is no port {name}"
+        );
+        Ok(())
+    }
+
+    fn ensure_equal(&self, lab: &Lab) -> Result<()> {
+        let now = dump(lab)?;
+        ensure!(*self == now, "there is {now:?} instead of {self:?}");
+        Ok(())
+    }
+}
+
+fn dump(lab: &Lab) -> Result<Dump> {
+    let tables = [
+        ("Logical_Switch", "name"),
+        ("Logical_Switch_Port", "name,type,addresses,options"),
+        ("Logical_Router_Port", "name,mac,networks"),
+        ("Logical_Router_Policy", "priority,match,action,nexthops"),
+        ("Logical_Router_Static_Route", "ip_prefix,nexthop"),
+        ("Port_Group", "name"),
+    ];
+    let mut lines = Vec::new();
+    for (table, columns) in tables {
+        let columns = format!("--columns={columns}");
+        let printed = lab.nbctl(["--format=csv", "--no-headings", &columns, "list", table])?;
+        lines.extend(printed.lines().map(|line| format!("{table} {line}")));
+    }
+    lines.sort();
+    Ok(Dump(lines))
 }
 
 async fn create_pods(lab: &Lab) -> Result<()> {
