@@ -231,34 +231,39 @@ fn seen(changes: &[Change], count: usize) -> Result<()> {
     Ok(())
 }
 
-/// Every row but those that were there when the monitor began.
+/// Every write but the rows that were there when the monitor began.
 fn changes(monitor: &Process) -> Result<Vec<Change>> {
     let text = fs::read_to_string(monitor.log())?;
+    let tables = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut changes = Vec::new();
-    for line in text.lines() {
-        let Ok(table) = serde_json::from_str::<Value>(line) else {
-            continue;
-        };
-        let caption = table["caption"].as_str().unwrap_or_default().to_owned();
-        let headings = table["headings"]
-            .as_array()
-            .context("a table has headings")?;
-        let external_ids = headings
+    for table in tables {
+        let rows = table["data"].as_array().context("a table has rows")?;
+        let written = rows
             .iter()
-            .position(|heading| heading == "external_ids");
-        for row in table["data"].as_array().into_iter().flatten() {
-            if row[1] == "initial" {
-                continue;
-            }
-            let changed = external_ids
-                .map(|column| row[column].to_string())
-                .unwrap_or_default();
-            changes.push(Change {
-                is_canary: changed.contains(CANARY),
-                table: caption.clone(),
-                text: row.to_string(),
-            });
-        }
+            .filter(|row| row[1] != "initial" && row[1] != "new");
+        changes.extend(written.map(|row| Change {
+            table: table["caption"].to_string(),
+            is_canary: table["caption"] == "NB_Global" && is_canary(&table["headings"], row),
+            text: row.to_string(),
+        }));
     }
     Ok(changes)
+}
+
+/// Of a row that was modified the monitor prints the old values of the columns that changed.
+fn is_canary(headings: &Value, row: &Value) -> bool {
+    let cells = headings
+        .as_array()
+        .into_iter()
+        .flatten()
+        .zip(row.as_array().into_iter().flatten());
+    let changed: Vec<&Value> = cells
+        .filter(|(heading, old)| {
+            !old.is_null() && !["row", "action", "_version"].iter().any(|h| heading == h)
+        })
+        .map(|(heading, _)| heading)
+        .collect();
+    row[1] == "old" && changed == ["external_ids"] && row.to_string().contains(CANARY)
 }
