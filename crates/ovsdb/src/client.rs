@@ -16,6 +16,7 @@ mod database;
 mod driver;
 mod error;
 mod message;
+mod monitor;
 mod options;
 mod remote;
 mod replica;

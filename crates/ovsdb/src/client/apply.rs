@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use super::{
     changes::{Change, ChangeSet},
-    database::{Database, Monitored, Rows},
+    database::{Database, Rows},
     error::Error,
+    monitor::Monitored,
     update::{RowUpdate, Updates},
 };
 use crate::{

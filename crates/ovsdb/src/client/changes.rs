@@ -16,6 +16,15 @@ pub struct Change {
     pub new: Option<Arc<Row>>,
 }
 
+impl Change {
+    pub(super) fn between(old: Option<&Arc<Row>>, new: Option<&Arc<Row>>) -> Self {
+        Self {
+            old: old.cloned(),
+            new: new.cloned(),
+        }
+    }
+}
+
 /// All rows that differ between two states of a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeSet {

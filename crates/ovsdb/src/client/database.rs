@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     changes::{Change, ChangeSet},
-    options::Columns,
+    monitor::Monitored,
 };
 use crate::{
     data::Row,
@@ -118,51 +118,8 @@ impl Database {
 
 fn difference(old: &Rows, new: &Rows) -> BTreeMap<Uuid, Change> {
     let gone = old.iter().filter(|(uuid, _)| !new.contains_key(uuid));
-    let gone = gone.map(|(uuid, row)| {
-        (
-            *uuid,
-            Change {
-                old: Some(Arc::clone(row)),
-                new: None,
-            },
-        )
-    });
-    let other = new.iter().filter_map(|(uuid, row)| {
-        let before = old.get(uuid);
-        let change = Change {
-            old: before.cloned(),
-            new: Some(Arc::clone(row)),
-        };
-        (before != Some(row)).then_some((*uuid, change))
-    });
+    let gone = gone.map(|(uuid, row)| (*uuid, Change::between(Some(row), None)));
+    let other = new.iter().filter(|(uuid, row)| old.get(uuid) != Some(row));
+    let other = other.map(|(uuid, row)| (*uuid, Change::between(old.get(uuid), Some(row))));
     gone.chain(other).collect()
-}
-
-/// The tables and columns to ask the server for: those wanted that it has.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Monitored(BTreeMap<String, Vec<String>>);
-
-impl Monitored {
-    pub(super) fn new(schema: &Schema, wanted: &BTreeMap<String, Columns>) -> Self {
-        let present = |(table, wanted): (&String, &Columns)| {
-            let columns = schema.table(table)?.columns.keys();
-            let columns = columns
-                .filter(|column| wanted.includes(column))
-                .cloned()
-                .collect();
-            Some((table.clone(), columns))
-        };
-        Self(wanted.iter().filter_map(present).collect())
-    }
-
-    fn tables(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
-    /// The tables with their columns.
-    pub(super) fn columns(&self) -> impl Iterator<Item = (&str, &[String])> {
-        self.0
-            .iter()
-            .map(|(table, columns)| (table.as_str(), columns.as_slice()))
-    }
 }

@@ -1,17 +1,17 @@
 //! What a server says about itself in its database `_Server` (ovsdb-server(5)).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
 use super::{
     apply::Record,
     connection::{Connection, Patience},
-    database::{Database, Monitored},
+    database::Database,
     error::Error,
     message,
+    monitor::{self, Monitored},
     options::{Columns, Options},
-    session,
     update::{DiffUpdates, Updates},
 };
 
@@ -32,33 +32,24 @@ pub(super) struct Server(Database);
 impl Server {
     /// Asks a server about itself; `None` if it is too old to tell.
     pub(super) async fn watch(connection: &mut Connection) -> Result<Option<Self>, Error> {
-        let aware = connection.call("set_db_change_aware", [true], Patience::Probing);
-        if aware.await?.is_err() {
+        let patience = Patience::Probing;
+        if connection
+            .call("set_db_change_aware", [true], patience)
+            .await?
+            .is_err()
+        {
             return Ok(None);
         }
-        let Ok(schema) = connection
-            .call("get_schema", [SERVER], Patience::Probing)
-            .await?
-        else {
-            return Ok(None);
-        };
-        let schema = Arc::new(message::read(&schema, "the schema of _Server")?);
+        let schema = monitor::get_schema(connection, SERVER).await?;
         let columns = ["name", "connected", "leader", "cid", "index"];
         let tables = BTreeMap::from([("Database".to_owned(), Columns::only(columns))]);
         let monitored = Monitored::new(&schema, &tables);
-        let params = (SERVER, SERVER, session::requests(&monitored));
-        let Ok(reply) = connection
-            .call("monitor_cond", params, Patience::Probing)
-            .await?
-        else {
-            return Ok(None);
-        };
+        let params = (SERVER, SERVER, monitored.requests());
+        let reply = connection.call("monitor_cond", params, patience).await?;
+        let reply = reply.map_err(|error| monitor::refused("monitor_cond", &error))?;
         let updates: DiffUpdates = message::read(&reply, "the content of _Server")?;
-        Ok(Some(Self(Database::load(
-            schema,
-            &monitored,
-            updates.into(),
-        )?)))
+        let database = Database::load(schema, &monitored, updates.into())?;
+        Ok(Some(Self(database)))
     }
 
     /// Takes note of an update.

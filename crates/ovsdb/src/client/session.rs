@@ -1,17 +1,16 @@
 //! A session: a connection whose server suits us and whose database we follow.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
-use bytes::Bytes;
-use serde::Serialize;
 use tracing::debug;
 use uuid::Uuid;
 
 use super::{
-    connection::{Connection, Patience},
-    database::{Database, Monitored},
+    connection::Connection,
+    database::Database,
     error::Error,
     message::{self, Notification},
+    monitor::{self, MONITOR, Monitored},
     options::Options,
     remote::Remote,
     replica::Publisher,
@@ -19,9 +18,6 @@ use super::{
     update::{DiffUpdates, FullUpdates, Updates},
 };
 use crate::schema::Schema;
-
-/// The name of our monitor.
-const MONITOR: &str = "replica";
 
 /// What one session leaves to the next.
 #[derive(Debug, Default)]
@@ -71,10 +67,10 @@ impl Session {
         if let Some(server) = &server {
             server.judge(options, &mut memory.history)?;
         }
-        let schema = get_schema(&mut connection, &options.database).await?;
+        let schema = monitor::get_schema(&mut connection, &options.database).await?;
         let monitored = Monitored::new(&schema, &options.tables);
         let point = memory.resume_point(&schema, &monitored);
-        let start = monitor(&mut connection, &options.database, &monitored, point).await?;
+        let start = monitor::start(&mut connection, &options.database, &monitored, point).await?;
         if start.found {
             debug!(%remote, "Resumed");
             publisher.resume(start.updates)?;
@@ -157,103 +153,4 @@ impl<'a> Update<'a> {
             updates,
         }))
     }
-}
-
-async fn get_schema(connection: &mut Connection, database: &str) -> Result<Arc<Schema>, Error> {
-    match connection
-        .call("get_schema", [database], Patience::Probing)
-        .await?
-    {
-        Ok(schema) => Ok(Arc::new(message::read(&schema, "the schema")?)),
-        Err(error) => Err(refused("get_schema", &error)),
-    }
-}
-
-fn refused(method: &'static str, error: &Bytes) -> Error {
-    Error::Refused {
-        method,
-        error: String::from_utf8_lossy(error).into_owned(),
-    }
-}
-
-/// The first answer of a monitor.
-struct Start {
-    /// Whether the updates start from the transaction that we named, and not from nothing.
-    found: bool,
-    /// Where a later session can go on.
-    transaction: Option<Uuid>,
-    updates: Updates,
-}
-
-/// Starts to follow the tables, by the best method that the server knows.
-async fn monitor(
-    connection: &mut Connection,
-    database: &str,
-    monitored: &Monitored,
-    point: Uuid,
-) -> Result<Start, Error> {
-    const WHAT: &str = "the first copy";
-    let tables = requests(monitored);
-
-    let since = "monitor_cond_since";
-    if let Some(reply) = attempt(connection, since, (database, MONITOR, &tables, point)).await? {
-        let (found, transaction, updates): (_, Uuid, DiffUpdates) = message::read(&reply, WHAT)?;
-        // servers without a history name the transaction of zeros
-        let transaction = (!transaction.is_nil()).then_some(transaction);
-        return Ok(Start {
-            found,
-            transaction,
-            updates: updates.into(),
-        });
-    }
-    let params = (database, MONITOR, &tables);
-    if let Some(reply) = attempt(connection, "monitor_cond", params).await? {
-        let updates: DiffUpdates = message::read(&reply, WHAT)?;
-        return Ok(Start {
-            found: false,
-            transaction: None,
-            updates: updates.into(),
-        });
-    }
-    match connection
-        .call("monitor", params, Patience::Deadline)
-        .await?
-    {
-        Ok(reply) => {
-            let updates: FullUpdates = message::read(&reply, WHAT)?;
-            Ok(Start {
-                found: false,
-                transaction: None,
-                updates: updates.into(),
-            })
-        }
-        Err(error) => Err(refused("monitor", &error)),
-    }
-}
-
-/// A call of a method that the server may not know; then `None`.
-async fn attempt(
-    connection: &mut Connection,
-    method: &'static str,
-    params: impl Serialize,
-) -> Result<Option<Bytes>, Error> {
-    match connection.call(method, params, Patience::Deadline).await? {
-        Ok(reply) => Ok(Some(reply)),
-        Err(error) if String::from_utf8_lossy(&error).contains("unknown method") => Ok(None),
-        Err(error) => Err(refused(method, &error)),
-    }
-}
-
-/// What to ask of one table.
-#[derive(Serialize)]
-pub(super) struct TableRequest<'a> {
-    columns: &'a [String],
-}
-
-/// The `<monitor-requests>` for tables.
-pub(super) fn requests(monitored: &Monitored) -> BTreeMap<&str, [TableRequest<'_>; 1]> {
-    monitored
-        .columns()
-        .map(|(table, columns)| (table, [TableRequest { columns }]))
-        .collect()
 }

@@ -5,6 +5,8 @@ mod cluster;
 #[cfg(test)]
 mod northbound;
 #[cfg(test)]
+mod reconnect;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod standalone;
