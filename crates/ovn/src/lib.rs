@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Rows name each other by meaning ([`RowKey`]); UUIDs appear only in [`View`] and
-//! [`operations`]. Nothing here talks to a server.
+//! [`operations()`]. Nothing here talks to a server.
 
 pub mod column;
 pub mod diff;
