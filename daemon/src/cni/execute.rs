@@ -77,7 +77,11 @@ impl Execution<'_> {
     async fn run(&self, steps: &[Step], deadline: Instant) -> Result<(), Error> {
         let mut undo = Vec::new();
         for step in steps {
-            let error = match timeout_at(deadline, self.perform(step)).await {
+            let started = Instant::now();
+            let performed = timeout_at(deadline, self.perform(step)).await;
+            let took = started.elapsed();
+            tracing::debug!(pod = %self.name, step = aim(step), ?took, "Step ended");
+            let error = match performed {
                 Ok(Ok(0)) => continue,
                 Ok(Ok(_)) => {
                     undo.extend(step.undo());
