@@ -11,15 +11,14 @@
 use std::time::Duration;
 
 use daemon_plan::{Allocation, InvalidAllocation, NodeInputs, node_state};
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use kit::backoff::sleep;
 use kit::error::Chain;
 use kit::readiness::Condition;
 use kit::shutdown::Shutdown;
 use linux::link::InvalidLinkName;
-use model::{NodeName, Provider};
+use model::{CidrPair, NodeName, Provider};
 use tokio::sync::watch;
-use tokio::time::timeout;
 
 use crate::host::{self, Host};
 use crate::object::{Node, Overlay};
@@ -56,7 +55,9 @@ enum Error {
     NoNode(NodeName),
     #[error("node {0} has no address yet; see that kube-ovn-controller runs")]
     Unallocated(NodeName),
-    #[error("node {node}")]
+    #[error("no list of Subnets yet; see that the API server answers")]
+    NoSubnets,
+    #[error("the addresses of node {node} cannot be used")]
     Invalid {
         node: NodeName,
         source: InvalidAllocation,
@@ -92,10 +93,7 @@ impl NodeLoop {
                 () = shutdown.cancelled() => return,
             }
             sleep(SETTLE).await;
-            while timeout(Duration::ZERO, kernel.next())
-                .await
-                .is_ok_and(|event| event.is_some())
-            {}
+            while kernel.next().now_or_never().flatten().is_some() {}
         }
     }
 
@@ -116,30 +114,21 @@ impl NodeLoop {
 
     async fn reconcile(&mut self) -> Result<usize, Error> {
         let pruned = self.host.prune().await?;
-        Ok(pruned + self.reconcile_node().await?)
+        let facts = self.observe_facts().await?;
+        let node = self.node_object()?;
+        // neither waits for the other to succeed
+        let reconciled = self.reconcile_host(facts, &node).await;
+        let annotated = self.chassis.annotate(&self.host, &node).await;
+        Ok(pruned + reconciled? + annotated?)
     }
 
-    async fn reconcile_node(&mut self) -> Result<usize, Error> {
-        let facts = self.observe_facts().await?;
-        let annotated = {
-            let table = self.node.borrow_and_update();
-            let node = table.cluster(self.name.as_str());
-            node.cloned()
-                .ok_or_else(|| Error::NoNode(self.name.clone()))?
-        };
-        self.chassis.annotate(&self.host, &annotated).await?;
-        let allocation = Allocation::read(&Provider::Ovn, &annotated.annotations);
-        let invalid = |source| Error::Invalid {
-            node: self.name.clone(),
-            source,
-        };
-        let allocation = allocation.map_err(invalid)?;
+    async fn reconcile_host(&mut self, facts: Facts, node: &Node) -> Result<usize, Error> {
         let state = node_state(&NodeInputs {
             node: self.name.clone(),
-            allocation: allocation.ok_or_else(|| Error::Unallocated(self.name.clone()))?,
+            allocation: self.allocation(node)?,
             datapath: facts.datapath,
             mtu: facts.mtu,
-            overlay: self.overlay(),
+            overlay: self.overlay()?,
         })?;
         Ok(self.host.reconcile(&state).await?)
     }
@@ -154,8 +143,27 @@ impl NodeLoop {
         Ok(facts)
     }
 
-    fn overlay(&mut self) -> Vec<model::CidrPair> {
+    fn node_object(&mut self) -> Result<Node, Error> {
+        let table = self.node.borrow_and_update();
+        let node = table.cluster(self.name.as_str()).cloned();
+        node.ok_or_else(|| Error::NoNode(self.name.clone()))
+    }
+
+    fn allocation(&self, node: &Node) -> Result<Allocation, Error> {
+        let invalid = |source| Error::Invalid {
+            node: self.name.clone(),
+            source,
+        };
+        let allocation = Allocation::read(&Provider::Ovn, &node.annotations).map_err(invalid)?;
+        allocation.ok_or_else(|| Error::Unallocated(self.name.clone()))
+    }
+
+    /// Not before the subnets have been listed: routes to those not yet known would be removed.
+    fn overlay(&mut self) -> Result<Vec<CidrPair>, Error> {
         let table = self.subnets.borrow_and_update();
-        table.rows.values().copied().flatten().collect()
+        if !table.is_synced {
+            return Err(Error::NoSubnets);
+        }
+        Ok(table.rows.values().copied().flatten().collect())
     }
 }

@@ -6,10 +6,12 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
+use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use tokio::sync::oneshot;
 
@@ -33,7 +35,13 @@ impl Namespace {
     /// namespace shows when it is first entered.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        match File::open(&path) {
+        // whatever the path names, opening it must not wait, as a pipe without a writer would
+        let nonblocking = OFlag::O_NONBLOCK.bits();
+        let opened = File::options()
+            .read(true)
+            .custom_flags(nonblocking)
+            .open(&path);
+        match opened {
             Ok(file) => Ok(Self {
                 path,
                 file: Arc::new(file),

@@ -288,6 +288,11 @@ async fn what_is_no_namespace_is_refused_by_path() {
         missing.to_string().contains("/run/netns/none-such"),
         "{missing}"
     );
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    let pipe = Namespace::open(pipe).unwrap();
+    assert!(netlink::connect(&pipe).await.is_err());
     let file = Namespace::open("/proc/self/status").unwrap();
     let refused = netlink::connect(&file).await.unwrap_err();
     assert!(

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn config(json: &str) -> Result<Config, Error> {
@@ -122,4 +124,42 @@ fn the_attachments_in_use_are_read_for_gc() {
         config.valid,
         Some(vec![("a".to_owned(), "eth0".to_owned())])
     );
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_configuration_or_an_error(bytes: Vec<u8>) {
+        let _outcome: Result<Config, Error> = Config::parse(Command::Add, &bytes);
+    }
+
+    #[test]
+    fn any_fields_are_a_configuration_or_an_error(
+        version in "[0-9.]{0,12}",
+        name in ".{0,8}",
+        provider in "[a-z.]{0,12}",
+    ) {
+        let json = serde_json::json!({
+            "cniVersion": version, "name": name, "type": "kube-ovn", "provider": provider,
+        });
+        if let Ok(config) = Config::parse(Command::Add, json.to_string().as_bytes()) {
+            prop_assert!(config.version <= SpecVersion::CURRENT);
+            prop_assert_eq!(config.network, name);
+        }
+    }
+
+    #[test]
+    fn any_variables_are_a_request_or_an_error(
+        container_id in ".{0,20}",
+        ifname in ".{0,20}",
+        args in "[A-Z0-9_=;a-z.-]{0,60}",
+    ) {
+        let change = |request: &mut CniRequest| {
+            request.container_id.clone_from(&container_id);
+            request.ifname.clone_from(&ifname);
+            request.args.clone_from(&args);
+        };
+        if let Ok(attach) = attach(change) {
+            prop_assert_eq!(attach.sandbox.id.as_str(), container_id);
+        }
+    }
 }
