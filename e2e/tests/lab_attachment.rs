@@ -2,10 +2,12 @@
 //! that OVN does not answer.
 #![cfg(test)]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use serde_json::{Value, json};
 use testkit::bin::bin;
 use testkit::command::Invocation;
@@ -71,6 +73,26 @@ fn gc_releases_exactly_what_the_runtime_does_not_list() {
         assert_eq!(ports(lab)?, with_a);
         let reply = gc(lab, &b, "kube-ovn", &[])?;
         assert!(reply.success, "{}", reply.output);
+        assert_eq!(ports(lab)?, before);
+        Ok(())
+    });
+}
+
+#[test]
+fn twenty_pods_are_attached_and_released_at_once() {
+    lab::run(one_node(), async |lab| {
+        let cluster = Cluster::start(lab).await?;
+        let before = ports(lab)?;
+        let mut sandboxes = Vec::new();
+        for number in 0..20 {
+            let pod = pod(&format!("p{number}")).on("n1").build();
+            let pod = lab.api_server()?.create_pod(&pod).await?;
+            sandboxes.push(cluster.sandbox(&pod, "n1")?);
+        }
+        let addresses = each(&sandboxes, Sandbox::add)?;
+        let distinct: BTreeSet<String> = addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(distinct.len(), sandboxes.len());
+        each(&sandboxes, Sandbox::del)?;
         assert_eq!(ports(lab)?, before);
         Ok(())
     });
@@ -221,6 +243,23 @@ fn gc(lab: &Lab, any: &RunningPod, network: &str, valid: &[&RunningPod]) -> Resu
         config.insert("cni.dev/valid-attachments".to_owned(), valid.into());
     }
     Reply::of(&any.sandbox.invocation("GC")?.input(config.to_string()))
+}
+
+/// What `call` returns for each sandbox, all at the same time.
+fn each<T: Send>(
+    sandboxes: &[Sandbox],
+    call: impl Fn(&Sandbox) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    thread::scope(|scope| {
+        let calls: Vec<_> = sandboxes
+            .iter()
+            .map(|sandbox| scope.spawn(|| call(sandbox)))
+            .collect();
+        let results = calls.into_iter().map(thread::ScopedJoinHandle::join);
+        results
+            .map(|result| result.map_err(|_panic| anyhow!("a call panicked"))?)
+            .collect()
+    })
 }
 
 /// The ports of `br-int`, without tunnels.
