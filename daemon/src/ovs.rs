@@ -5,6 +5,7 @@
 mod rows;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use daemon_plan::{Datapath, Encapsulation, Port};
 use linux::LinkName;
@@ -22,6 +23,9 @@ pub(crate) struct Ovs {
     client: Client,
     remote: String,
 }
+
+/// `external_ids` or another map of texts.
+type Pairs = BTreeMap<String, String>;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -114,7 +118,7 @@ impl Ovs {
 
     /// The tunnel's address on this node, and how packets are wrapped. Of several ways the first
     /// counts.
-    pub(crate) fn tunnel(&self) -> Result<(std::net::IpAddr, Encapsulation), Error> {
+    pub(crate) fn tunnel(&self) -> Result<(IpAddr, Encapsulation), Error> {
         let malformed = |key, value: &str| Error::Malformed {
             key,
             value: value.to_owned(),
@@ -157,18 +161,20 @@ impl Ovs {
         self.commit(|tables| Ok(rows::unplug(&tables, name))).await
     }
 
-    /// Plans from the newest state and commits, again when the state has moved on meanwhile.
+    /// Waits for a connection, plans from the newest state and commits; again when the state has
+    /// moved on meanwhile.
     async fn commit(
         &self,
         plan: impl Fn(Tables<'_>) -> Result<Vec<Operation>, Error>,
     ) -> Result<usize, Error> {
         for _ in 0..ATTEMPTS {
+            self.connected().await?;
             let operations = self.read(&plan)??;
             let changes = operations.len();
             match self.client.transact(operations.into()).await {
                 Outcome::Unchanged => return Ok(0),
                 Outcome::Committed => return Ok(changes),
-                Outcome::Stale | Outcome::Lost => self.connected().await?,
+                Outcome::Stale | Outcome::Lost => {}
                 Outcome::Rejected(rejection) if rejection.error == Rejection::COUNT => {}
                 Outcome::Rejected(rejection) => return Err(rejection.into()),
             }
@@ -195,6 +201,3 @@ impl Ovs {
 fn first(text: &str) -> &str {
     text.split(',').next().unwrap_or_default().trim()
 }
-
-/// `external_ids` or another map of texts.
-pub(crate) type Pairs = BTreeMap<String, String>;

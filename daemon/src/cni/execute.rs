@@ -25,7 +25,7 @@ pub(crate) enum Error {
     Ovs {
         aim: &'static str,
         pod: PodKey,
-        source: ovs::Error,
+        source: Box<ovs::Error>,
     },
     #[error("ran out of time to {aim} for pod {pod}; see that Open vSwitch runs on this node")]
     Deadline { aim: &'static str, pod: PodKey },
@@ -77,31 +77,25 @@ impl Execution<'_> {
     async fn run(&self, steps: &[Step], deadline: Instant) -> Result<(), Error> {
         let mut undo = Vec::new();
         for step in steps {
-            let started = Instant::now();
-            let performed = timeout_at(deadline, self.perform(step)).await;
-            let took = started.elapsed();
-            tracing::debug!(pod = %self.name, step = aim(step), ?took, "Step ended");
-            let error = match performed {
-                Ok(Ok(0)) => continue,
-                Ok(Ok(_)) => {
-                    undo.extend(step.undo());
-                    continue;
+            match self.perform_in_time(step, deadline).await {
+                Ok(0) => {}
+                Ok(_) => undo.extend(step.undo()),
+                Err(error) => {
+                    undo.extend(step.undo().filter(|_| may_be_half_done(step, &error)));
+                    self.take_back(undo).await;
+                    return Err(error);
                 }
-                // the kernel makes a pair whole or not at all, and one of that name may not be ours
-                Ok(Err(error)) if matches!(step, Step::Pair(_)) => error,
-                Ok(Err(error)) => {
-                    undo.extend(step.undo());
-                    error
-                }
-                Err(_elapsed) => {
-                    undo.extend(step.undo());
-                    self.late(step)
-                }
-            };
-            self.take_back(undo).await;
-            return Err(error);
+            }
         }
         Ok(())
+    }
+
+    async fn perform_in_time(&self, step: &Step, deadline: Instant) -> Result<usize, Error> {
+        let started = Instant::now();
+        let performed = timeout_at(deadline, self.perform(step)).await;
+        let took = started.elapsed();
+        tracing::debug!(pod = %self.name, step = aim(step), ?took, "Step ended");
+        performed.unwrap_or_else(|_elapsed| Err(self.late(step)))
     }
 
     /// Brings about what the step says. Returns the number of changes; none when it was so.
@@ -135,7 +129,7 @@ impl Execution<'_> {
         Error::Ovs {
             aim: aim(step),
             pod: self.name.clone(),
-            source,
+            source: Box::new(source),
         }
     }
 
@@ -168,6 +162,12 @@ impl Execution<'_> {
             }
         }
     }
+}
+
+/// Whether a step that failed may have left something. The kernel makes a pair whole or not at all,
+/// and one that was in the way is not ours to delete.
+const fn may_be_half_done(step: &Step, error: &Error) -> bool {
+    !matches!((step, error), (Step::Pair(_), Error::Kernel { .. }))
 }
 
 /// What a step is for, to go after "cannot".
