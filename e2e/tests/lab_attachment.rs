@@ -119,7 +119,7 @@ fn an_add_that_ovn_does_not_answer_fails_in_time_and_leaves_nothing() {
     lab::run(one_node(), async |lab| {
         let _cluster = Cluster::start_without_daemons(lab).await?;
         let node = lab.node("n1")?;
-        let hasty = Hasty::start(lab, node)?;
+        let hasty = Hasty::start(lab, node, &node.ovs_socket())?;
         wait_until("the daemon is ready", PATIENCE, async || hasty.is_ready()).await?;
         assert!(hasty.configuration().is_file());
         node.ovn_appctl(["exit"])?;
@@ -140,6 +140,37 @@ fn an_add_that_ovn_does_not_answer_fails_in_time_and_leaves_nothing() {
 }
 
 #[test]
+fn without_open_vswitch_add_and_del_fail_in_time_and_name_it() {
+    lab::run(one_node(), async |lab| {
+        let _cluster = Cluster::start_without_daemons(lab).await?;
+        let node = lab.node("n1")?;
+        let hasty = Hasty::start(lab, node, "unix:/run/none.sock")?;
+        let a = lab
+            .api_server()?
+            .create_pod(&pod("a").on("n1").build())
+            .await?;
+        wait_until("the daemon answers", PATIENCE, async || {
+            let reply = hasty.status()?;
+            ensure!(
+                reply.code() == Some(code::NOT_AVAILABLE),
+                "{}",
+                reply.output
+            );
+            Ok(())
+        })
+        .await?;
+        let sandbox = Sandbox::create(node, &a, &hasty.socket())?;
+        for command in ["ADD", "DEL"] {
+            let reply = sandbox.call(command)?;
+            assert_eq!(reply.code(), Some(code::TRY_AGAIN), "{}", reply.output);
+            let text = reply.output.to_string();
+            assert!(text.contains("/run/none.sock"), "{text}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn r21_a_node_without_br_int_says_so_and_has_no_configuration() {
     lab::run(one_node(), async |lab| {
         let _cluster = Cluster::start_without_daemons(lab).await?;
@@ -147,7 +178,7 @@ fn r21_a_node_without_br_int_says_so_and_has_no_configuration() {
         // it would make the bridge again
         node.ovn_appctl(["exit"])?;
         node.vs("del-br br-int")?;
-        let hasty = Hasty::start(lab, node)?;
+        let hasty = Hasty::start(lab, node, &node.ovs_socket())?;
         wait_until("STATUS names the bridge", PATIENCE, async || {
             let reply = hasty.status()?;
             ensure!(
@@ -176,13 +207,13 @@ struct Hasty {
 }
 
 impl Hasty {
-    fn start(lab: &Lab, node: &Node) -> Result<Self> {
+    fn start(lab: &Lab, node: &Node, ovs_socket: &str) -> Result<Self> {
         let directory = node.directory().to_owned();
         let program = Invocation::new(bin("daemon")?)
             .in_netns(node.netns().path())
             .arg(format!("--node-name={}", node.name()))
             .arg(format!("--bind-socket={}", socket(&directory).display()))
-            .arg(format!("--ovs-socket={}", node.ovs_socket()))
+            .arg(format!("--ovs-socket={ovs_socket}"))
             .arg(format!(
                 "--kubeconfig={}",
                 lab.api_server()?.kubeconfig().display()
