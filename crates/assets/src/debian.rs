@@ -101,7 +101,11 @@ pub(crate) fn make(suite: Suite) -> Result<DebianRoot> {
             packages::is_root()?,
             "a Debian root is made by root: run as root"
         );
-        let title = format!("Making a Debian {} root", suite.name);
+        let role = suite
+            .role
+            .map(|role| format!(" {role}"))
+            .unwrap_or_default();
+        let title = format!("Making a Debian {}{role} root", suite.name);
         progress::step(&title, "about a minute", || bootstrap(suite, partial))
     })?;
     Ok(DebianRoot { path })
@@ -118,5 +122,9 @@ fn bootstrap(suite: Suite, path: &Path) -> Result<()> {
 }
 
 fn entry(suite: Suite) -> String {
-    format!("debian-{}-{}", suite.name, suite.recipe)
+    let role = suite
+        .role
+        .map(|role| format!("-{role}"))
+        .unwrap_or_default();
+    format!("debian-{}{role}-{}", suite.name, suite.recipe)
 }

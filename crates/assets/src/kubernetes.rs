@@ -4,96 +4,57 @@
 //! then: a small module beside it repeats them.
 
 use std::{
-    env,
-    ffi::OsStr,
-    fs,
+    env, fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    REMEDY, cache, progress,
-    run::{command, run},
-    versions::{KUBERNETES, KUBERNETES_COMMANDS, KUBERNETES_GO, KUBERNETES_STAGING},
+    REMEDY, cache,
+    go::go,
+    progress,
+    run::run,
+    versions::{KUBERNETES, KUBERNETES_GO, KUBERNETES_STAGING},
 };
 
 /// The directory of commands that the user brings, as envtest calls it.
 const USER_DIRECTORY: &str = "KUBEBUILDER_ASSETS";
-const NO_GO: &str = "install Go 1.24 or later (https://go.dev/dl), or set KUBEBUILDER_ASSETS";
+const HINT: &str = "install Go 1.24 or later (https://go.dev/dl), or set KUBEBUILDER_ASSETS";
 
-/// A directory that holds the commands of [`crate::versions::KUBERNETES_COMMANDS`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KubernetesBinaries {
-    directory: PathBuf,
+/// The path of a command that the user brought or that was built before.
+pub(crate) fn find(name: &str) -> Result<PathBuf> {
+    if let Some(path) = of_user(name) {
+        return Ok(path);
+    }
+    let path = cache::path(&entry(name))?;
+    ensure!(path.is_file(), "{} is missing: {REMEDY}", path.display());
+    Ok(path)
 }
 
-// === impl KubernetesBinaries ===
-
-impl KubernetesBinaries {
-    /// The path of `kube-apiserver`.
-    pub fn apiserver(&self) -> PathBuf {
-        self.directory.join("kube-apiserver")
-    }
-
-    fn missing(&self) -> Option<&'static str> {
-        KUBERNETES_COMMANDS
-            .iter()
-            .find(|name| !self.directory.join(name).is_file())
-            .copied()
-    }
-}
-
-/// The commands that the user brought or that were built before.
-pub(crate) fn find() -> Result<KubernetesBinaries> {
-    if let Some(found) = of_user()? {
-        return Ok(found);
-    }
-    let found = KubernetesBinaries {
-        directory: cache::path(&entry())?,
-    };
-    if let Some(name) = found.missing() {
-        anyhow::bail!(
-            "{name} is missing in {}: {REMEDY}",
-            found.directory.display()
-        );
-    }
-    Ok(found)
-}
-
-/// Builds each absent command; one build serves all, since Go shares the packages.
-pub(crate) fn make() -> Result<KubernetesBinaries> {
-    if let Some(found) = of_user()? {
-        return Ok(found);
-    }
-    for name in KUBERNETES_COMMANDS {
-        cache::entry(&format!("{}/{name}", entry()), |partial| {
+/// Builds each absent command; the second takes a fraction of the first, since Go keeps the
+/// packages they share.
+pub(crate) fn make(names: &[&str]) -> Result<()> {
+    for name in names {
+        if of_user(name).is_some() {
+            continue;
+        }
+        cache::entry(&entry(name), |partial| {
             let title = format!("Building {name} {KUBERNETES}");
-            progress::step(&title, "about four minutes", || build(name, partial))
+            progress::step(&title, "up to four minutes", || build(name, partial))
         })?;
     }
-    find()
+    Ok(())
 }
 
-fn of_user() -> Result<Option<KubernetesBinaries>> {
-    let Some(directory) = env::var_os(USER_DIRECTORY).filter(|value| !value.is_empty()) else {
-        return Ok(None);
-    };
-    let found = KubernetesBinaries {
-        directory: directory.into(),
-    };
-    if let Some(name) = found.missing() {
-        anyhow::bail!(
-            "{USER_DIRECTORY} is set, but {} has no {name}",
-            found.directory.display()
-        );
-    }
-    Ok(Some(found))
+/// The command in the user's directory, when that has it.
+fn of_user(name: &str) -> Option<PathBuf> {
+    let directory = env::var_os(USER_DIRECTORY).filter(|value| !value.is_empty())?;
+    Some(Path::new(&directory).join(name)).filter(|path| path.is_file())
 }
 
-fn entry() -> String {
-    format!("kubernetes-{KUBERNETES}")
+fn entry(name: &str) -> String {
+    format!("kubernetes-{KUBERNETES}/{name}")
 }
 
 fn build(name: &str, output: &Path) -> Result<()> {
@@ -104,27 +65,15 @@ fn build(name: &str, output: &Path) -> Result<()> {
         module.path().join("tools.go"),
         format!("package tools\n\nimport _ \"{package}\"\n"),
     )?;
-    let go = |arguments: &[&OsStr]| run(go(module.path()).args(arguments), NO_GO);
-    go(&[
-        "build".as_ref(),
-        "-o".as_ref(),
-        output.as_ref(),
-        "-ldflags".as_ref(),
-        stamp().as_ref(),
-        package.as_ref(),
-    ])?;
+    let mut build = go(module.path());
+    build
+        .env("GOFLAGS", "-mod=mod -trimpath -buildvcs=false")
+        .args(["build", "-ldflags", &stamp(), "-o"])
+        .arg(output)
+        .arg(&package);
+    run(&mut build, HINT)?;
     ensure!(output.is_file(), "go build of {name} left no file");
     Ok(())
-}
-
-fn go(directory: &Path) -> Command {
-    let mut go = command("go");
-    go.current_dir(directory)
-        .env("CGO_ENABLED", "0")
-        .env("GOFLAGS", "-mod=mod -trimpath -buildvcs=false")
-        .env("GOTOOLCHAIN", "local")
-        .env("GOWORK", "off");
-    go
 }
 
 /// The version that the server reports; kubectl refuses one that it cannot parse.

@@ -1,8 +1,9 @@
 //! What the tests and tools need on the host: which version, where it is cached, how it is made.
 //!
 //! ```text
-//! cargo xtask test --prepare_all--> apt packages, Debian trixie root, Kubernetes commands
-//! a test           --packages(), trixie_root(), kubernetes()--> what lies there, or an error
+//! cargo xtask test       --prepare_all-->     apt packages, Debian trixie root, kube-apiserver
+//! cargo xtask cluster up --prepare_cluster--> these, a node's root, Kubernetes, CoreDNS
+//! a test                 --packages(), trixie_root(), kubernetes()--> what lies there, or an error
 //! ```
 //!
 //! Making is idempotent, never asks anything, shows its progress on stderr, and is safe against
@@ -11,21 +12,23 @@
 
 mod cache;
 mod debian;
+mod go;
 mod kubernetes;
 mod packages;
 mod progress;
 mod run;
 pub mod versions;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 pub use debian::DebianRoot;
-pub use kubernetes::KubernetesBinaries;
 
-use versions::{BOOKWORM, HOST_OVN, TRIXIE};
+use versions::{BOOKWORM, CLUSTER_COMMANDS, COREDNS, GoTool, HOST_OVN, LAB_COMMANDS, NODE, TRIXIE};
 
 /// What a test says when something is missing.
-const REMEDY: &str = "run `cargo xtask test`, which makes it";
+const REMEDY: &str = "run `cargo xtask test`, or `cargo xtask cluster up`, which makes it";
 
 /// Makes everything that is missing: seconds when all is there, about six minutes on a fresh host.
 ///
@@ -38,8 +41,27 @@ pub fn prepare_all() -> Result<()> {
         debian::make(BOOKWORM)?;
     }
     debian::make(TRIXIE)?;
-    kubernetes::make()?;
-    Ok(())
+    kubernetes::make(LAB_COMMANDS)
+}
+
+/// Makes everything that a cluster needs: seconds when all is there, about ten minutes on a fresh
+/// host.
+///
+/// # Errors
+/// As [`prepare_all`].
+pub fn prepare_cluster() -> Result<()> {
+    prepare_all()?;
+    debian::make(NODE)?;
+    kubernetes::make(CLUSTER_COMMANDS)?;
+    go::make(COREDNS).map(drop)
+}
+
+/// Builds a command from its Go module when it is absent, and returns its path.
+///
+/// # Errors
+/// Go is missing, or the end of the log of the build that failed.
+pub fn prepare_go_tool(tool: GoTool) -> Result<PathBuf> {
+    go::make(tool)
 }
 
 /// Checks that the host has the Debian packages of [`versions::HOST_PACKAGES`].
@@ -69,10 +91,26 @@ pub fn trixie_root() -> Result<DebianRoot> {
     debian::find(TRIXIE)
 }
 
-/// The Kubernetes commands: `KUBEBUILDER_ASSETS` when set, else the cache.
+/// The Debian 13 root that a cluster's nodes share.
 ///
 /// # Errors
-/// When a command is missing in both, naming the command that builds it.
-pub fn kubernetes() -> Result<KubernetesBinaries> {
-    kubernetes::find()
+/// When it was never made, naming the command that makes it.
+pub fn node_root() -> Result<DebianRoot> {
+    debian::find(NODE)
+}
+
+/// A Kubernetes command: from the directory that `KUBEBUILDER_ASSETS` names, else the cache.
+///
+/// # Errors
+/// When it is missing in both, naming the command that builds it.
+pub fn kubernetes(name: &str) -> Result<PathBuf> {
+    kubernetes::find(name)
+}
+
+/// A command that [`prepare_go_tool`] built.
+///
+/// # Errors
+/// When it was never built, naming the command that builds it.
+pub fn go_tool(tool: GoTool) -> Result<PathBuf> {
+    go::find(tool)
 }

@@ -28,15 +28,19 @@ use serde_json::json;
 
 use crate::{Netns, command::Invocation, process::Process, wait_until};
 
-const PORT: u16 = 6443;
-const ETCD: &str = "http://127.0.0.1:2379";
+/// Where an API server listens.
+pub const PORT: u16 = 6443;
+/// Where its etcd listens.
+pub const ETCD: &str = "http://127.0.0.1:2379";
 const ETCD_PEER: &str = "http://127.0.0.1:2380";
 /// Known to this API server only, which lives as long as one test.
 const TOKEN: &str = "lab";
 /// Usually 5 s; much longer when the host is busy.
 const PATIENCE: Duration = Duration::from_secs(90);
-const SERVICES_V4: &str = "10.96.0.0/16";
-const SERVICES_V6: &str = "fd00:96::/112";
+/// The IPv4 addresses of services.
+pub const SERVICES_V4: &str = "10.96.0.0/16";
+/// The IPv6 addresses of services.
+pub const SERVICES_V6: &str = "fd00:96::/112";
 const MANAGER: &str = "testkit";
 
 /// An API server, empty but for what it creates itself.
@@ -218,8 +222,11 @@ impl Debug for ApiServer {
     }
 }
 
-/// Debian 13's etcd: that of Debian 12 is too old for streamed lists.
-fn etcd(directory: &Path) -> Result<Invocation> {
+/// Debian 13's etcd, on the loopback: that of Debian 12 is too old for streamed lists.
+///
+/// # Errors
+/// It was never made.
+pub fn etcd(directory: &Path) -> Result<Invocation> {
     let program = assets::trixie_root()?.program("etcd")?;
     Ok(Invocation::of(program)
         .arg("--data-dir")
@@ -272,7 +279,7 @@ fn apiserver(
         ("allow-privileged", "true".to_owned()),
     ];
     let flags = flags.map(|(name, value)| format!("--{name}={value}"));
-    Ok(Invocation::new(assets::kubernetes()?.apiserver()).args(flags))
+    Ok(Invocation::new(assets::kubernetes("kube-apiserver")?).args(flags))
 }
 
 /// Writes keys, certificates, the token and the kubeconfig, and returns the path of the last.
@@ -310,7 +317,11 @@ fn write_identity(directory: &Path, address: IpAddr) -> Result<PathBuf> {
     Ok(kubeconfig)
 }
 
-fn authority() -> Result<CertifiedIssuer<'static, KeyPair>> {
+/// A certificate authority, made anew.
+///
+/// # Errors
+/// No key can be generated.
+pub fn authority() -> Result<CertifiedIssuer<'static, KeyPair>> {
     let mut parameters = CertificateParams::default();
     parameters
         .distinguished_name

@@ -134,17 +134,23 @@ impl Invocation {
         Ok(Process::new(name, child, log))
     }
 
-    /// `<bound> nsenter --net=<netns> <words>`.
-    #[expect(clippy::disallowed_methods, reason = "a lab is made of programs")]
-    fn command(&self, bound: &[&str]) -> Command {
-        let mut words: Vec<OsString> = bound.iter().map(OsString::from).collect();
+    /// `nsenter --net=<netns> -- <words>`, or the words alone: for whoever runs it otherwise.
+    pub fn command_line(&self) -> Vec<OsString> {
+        let mut line = Vec::new();
         if let Some(netns) = &self.netns {
             let mut net = OsString::from("--net=");
             net.push(netns);
-            words.extend(["nsenter".into(), net, "--".into()]);
+            line.extend(["nsenter".into(), net, "--".into()]);
         }
-        words.extend(self.words.iter().cloned());
-        let mut words = words.into_iter();
+        line.extend(self.words.iter().cloned());
+        line
+    }
+
+    /// `<bound> <command line>`.
+    #[expect(clippy::disallowed_methods, reason = "a lab is made of programs")]
+    fn command(&self, bound: &[&str]) -> Command {
+        let bound = bound.iter().map(OsString::from);
+        let mut words = bound.chain(self.command_line());
         let mut command = Command::new(words.next().unwrap_or_default());
         command
             .args(words)

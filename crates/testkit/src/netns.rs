@@ -19,7 +19,7 @@ const PREFIX: &str = "kubeovnlab";
 
 static MADE: AtomicU32 = AtomicU32::new(0);
 
-/// A named network namespace with `lo` up; deleted when dropped.
+/// A named network namespace with `lo` up; deleted when dropped, unless it is made to last.
 ///
 /// Sockets belong to the namespace they were born in: make them inside [`Netns::run`] and use
 /// them anywhere.
@@ -27,6 +27,16 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 pub struct Netns {
     name: String,
     path: PathBuf,
+    lifetime: Lifetime,
+}
+
+/// Who deletes a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lifetime {
+    /// The guard, when it is dropped.
+    Guard,
+    /// Whoever calls [`Netns::delete`], perhaps another process.
+    Lasting,
 }
 
 // === impl Netns ===
@@ -39,16 +49,48 @@ impl Netns {
     pub fn create(label: &str) -> Result<Self> {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}-{}-{number}-{label}", process::id());
-        Invocation::new("ip")
-            .args(["netns", "add", &name])
-            .read()
-            .context("cannot make a network namespace: tests on real parts run as root")?;
-        let netns = Self {
+        Self::new(name, Lifetime::Guard).made()
+    }
+
+    /// Makes a namespace of exactly this name, which outlives this process.
+    ///
+    /// # Errors
+    /// As [`Netns::create`], or it exists.
+    pub fn create_lasting(name: &str) -> Result<Self> {
+        Self::lasting(name).made()
+    }
+
+    /// The namespace that [`Netns::create_lasting`] made, perhaps in another process.
+    pub fn lasting(name: &str) -> Self {
+        Self::new(name.to_owned(), Lifetime::Lasting)
+    }
+
+    fn new(name: String, lifetime: Lifetime) -> Self {
+        Self {
             path: Path::new(DIRECTORY).join(&name),
             name,
-        };
-        netns.ip(["link set lo up"])?;
-        Ok(netns)
+            lifetime,
+        }
+    }
+
+    fn made(self) -> Result<Self> {
+        Invocation::new("ip")
+            .args(["netns", "add", &self.name])
+            .read()
+            .context("cannot make a network namespace: tests on real parts run as root")?;
+        self.ip(["link set lo up"])?;
+        Ok(self)
+    }
+
+    /// Deletes a lasting namespace with the links that nobody else holds.
+    ///
+    /// # Errors
+    /// It does not exist.
+    pub fn delete(&self) -> Result<()> {
+        Invocation::new("ip")
+            .args(["netns", "delete", &self.name])
+            .read()
+            .map(drop)
     }
 
     /// Its name for `ip netns`.
@@ -136,12 +178,29 @@ impl Netns {
 
 impl Drop for Netns {
     fn drop(&mut self) {
-        drop(
-            Invocation::new("ip")
-                .args(["netns", "delete", &self.name])
-                .finish(),
-        );
+        if self.lifetime == Lifetime::Guard {
+            drop(self.delete());
+        }
     }
+}
+
+/// The names of all network namespaces of the host that start with `prefix`.
+///
+/// # Errors
+/// The directory of namespaces cannot be read.
+pub fn named(prefix: &str) -> Result<Vec<String>> {
+    let Ok(entries) = fs::read_dir(DIRECTORY) else {
+        return Ok(Vec::new());
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.starts_with(prefix) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Deletes the namespaces whose makers were killed.
@@ -149,18 +208,13 @@ impl Drop for Netns {
 /// # Errors
 /// A namespace cannot be deleted.
 pub fn sweep() -> Result<()> {
-    let Ok(entries) = fs::read_dir(DIRECTORY) else {
-        return Ok(());
-    };
-    for entry in entries {
-        let name = entry?.file_name().to_string_lossy().into_owned();
+    for name in named(PREFIX)? {
         let maker = name
             .strip_prefix(PREFIX)
             .and_then(|rest| rest.split('-').nth(1));
         if maker.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
-            Invocation::new("ip")
-                .args(["netns", "delete", &name])
-                .finish()?;
+            // another lab may have deleted it meanwhile
+            drop(Netns::lasting(&name).delete());
         }
     }
     Ok(())

@@ -8,12 +8,12 @@ use model::{DualStack, IpFamily};
 use crate::Netns;
 
 /// For the API server and the databases.
-pub(crate) const MANAGEMENT: Network = Network {
+pub const MANAGEMENT: Network = Network {
     bridge: "mgmt",
     number: 200,
 };
 /// For tunnels between nodes.
-pub(crate) const TUNNEL: Network = Network {
+pub const TUNNEL: Network = Network {
     bridge: "tunnel",
     number: 201,
 };
@@ -31,9 +31,9 @@ pub enum Families {
 
 /// One of the lab's two networks: `10.<number>.0.0/24` and `fd00:<number, hexadecimal>::/64`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Network {
+pub struct Network {
     /// The bridge in the switch namespace.
-    pub(crate) bridge: &'static str,
+    pub bridge: &'static str,
     number: u8,
 }
 
@@ -50,7 +50,7 @@ impl Network {
     }
 
     /// The MAC of a station's NIC.
-    pub(crate) fn mac(self, host: u8) -> String {
+    pub fn mac(self, host: u8) -> String {
         format!("02:00:00:00:{:02x}:{host:02x}", self.number)
     }
 }
@@ -68,7 +68,7 @@ impl Families {
     }
 
     /// The addresses of a station.
-    pub(crate) fn host(self, network: Network, host: u8) -> DualStack<IpAddr> {
+    pub fn host(self, network: Network, host: u8) -> DualStack<IpAddr> {
         let mut addresses = DualStack::NONE;
         for family in self.all() {
             *addresses.get_mut(*family) = Some(network.address(*family, host));
@@ -78,13 +78,10 @@ impl Families {
 }
 
 /// Joins `netns` to a network by `nic`, as the `host`th station there.
-pub(crate) fn plug(
-    netns: &Netns,
-    nic: &str,
-    host: u8,
-    switch: &Netns,
-    network: Network,
-) -> Result<()> {
+///
+/// # Errors
+/// The namespace has such a link, or the switch no such bridge.
+pub fn plug(netns: &Netns, nic: &str, host: u8, switch: &Netns, network: Network) -> Result<()> {
     let bridge = network.bridge;
     let port = format!("{bridge}{host}");
     let mac = network.mac(host);
@@ -101,7 +98,7 @@ pub(crate) fn plug(
 }
 
 /// The `ip` command that puts an address on a link, at once usable.
-pub(crate) fn add_address(link: &str, address: IpAddr) -> String {
+pub fn add_address(link: &str, address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => format!("address replace {address}/24 dev {link}"),
         IpAddr::V6(address) => format!("address replace {address}/64 dev {link} nodad"),

@@ -1,6 +1,7 @@
-//! The project's own commands: test, codegen, tidy, bench.
+//! The project's own commands: test, codegen, tidy, cluster, bench.
 
 mod bench;
+mod cluster;
 mod codegen;
 mod console;
 mod host;
@@ -34,6 +35,8 @@ enum Task {
     Tidy,
     /// Build the CNI plugin as a static program.
     Shim,
+    /// A real Kubernetes cluster on this host.
+    Cluster(cluster::Args),
     /// Measure, next to a peer.
     Bench(bench::Args),
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Shim => {
             shim::build(&workspace).map(|plugin| console::say(&plugin.display().to_string()))
         }
+        Task::Cluster(args) => cluster::run(&workspace, args),
         Task::Bench(args) => bench::run(&workspace, &args),
     };
     match done {

@@ -91,6 +91,7 @@ const TABLE: &[(&str, Purity, &[&str])] = &[
         &["model", "proto", "linux", "kit"],
     ),
     ("pinger", Effectful, &["model", "kit"]),
+    ("central", Effectful, &["ovsdb", "kit"]),
     // for the project itself
     ("assets", Effectful, &[]),
     (
@@ -100,12 +101,13 @@ const TABLE: &[(&str, Purity, &[&str])] = &[
             "model", "api", "ovsdb", "ovn", "linux", "kit", "proto", "assets",
         ],
     ),
-    ("xtask", Effectful, &["api", "ovsdb", "assets"]),
+    ("cluster", Effectful, &["model", "testkit", "assets"]),
+    ("xtask", Effectful, &["api", "ovsdb", "assets", "cluster"]),
     (
         "e2e",
         Effectful,
         &[
-            "model", "api", "ovsdb", "ovn", "linux", "kit", "proto", "testkit", "assets",
+            "model", "api", "ovsdb", "ovn", "linux", "kit", "proto", "testkit", "assets", "cluster",
         ],
     ),
 ];

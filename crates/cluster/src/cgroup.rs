@@ -1,0 +1,167 @@
+//! The control group of a cluster: every process is in it, so none can be forgotten.
+//!
+//! On cgroup v1 a group is a directory in each hierarchy, on v2 in the only one. A node's kubelet
+//! makes the groups of pods below `<GROUP>/<node>`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::{
+    errno::Errno,
+    sys::signal::{Signal, kill},
+    unistd::{AccessFlags, Pid, access},
+};
+use testkit::wait_until;
+
+use crate::directory::create;
+
+/// The name of the cluster's group.
+pub(crate) const GROUP: &str = "kube-ovn-rs";
+const ROOT: &str = "/sys/fs/cgroup";
+/// What a group of the v1 hierarchy `cpuset` must have before it takes a process.
+const CPUSET: [&str; 2] = ["cpuset.cpus", "cpuset.mems"];
+/// Where the programs of a node are; on v2 only leaves hold processes.
+const SYSTEM: &str = "system";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The name of a node's group, as kubelet wants it.
+pub(crate) fn of_node(name: &str) -> String {
+    format!("/{GROUP}/{name}")
+}
+
+/// Makes the groups of a node, or of the control plane, in every hierarchy. Returns the file that
+/// takes the ids of its processes.
+pub(crate) fn make(name: &str) -> Result<PathBuf> {
+    let hierarchies = hierarchies()?;
+    for hierarchy in &hierarchies {
+        let mut group = hierarchy.clone();
+        for part in [GROUP, name] {
+            copy_cpuset(&group, &group.join(part))?;
+            group.push(part);
+        }
+    }
+    let first = hierarchies.first().context("there is a hierarchy")?;
+    let system = first.join(GROUP).join(name).join(SYSTEM);
+    copy_cpuset(&first.join(GROUP).join(name), &system)?;
+    Ok(system.join("cgroup.procs"))
+}
+
+/// Fails with a remedy where no group can be made.
+pub(crate) fn check() -> Result<()> {
+    let hierarchies = hierarchies()?;
+    let writable = hierarchies
+        .iter()
+        .all(|path| access(path, AccessFlags::W_OK).is_ok());
+    ensure!(
+        writable,
+        "{ROOT} is mounted read-only: run on the host, or in a privileged container"
+    );
+    Ok(())
+}
+
+/// Kills every process of the group and removes it; nothing to do is fine.
+pub(crate) async fn remove() -> Result<()> {
+    let groups: Vec<PathBuf> = hierarchies()?
+        .into_iter()
+        .map(|hierarchy| hierarchy.join(GROUP))
+        .collect();
+    wait_until("every process has ended", PATIENCE, async || {
+        let left = processes(&groups);
+        for id in &left {
+            match kill(Pid::from_raw(*id), Signal::SIGKILL) {
+                // it may have ended meanwhile
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(error) => return Err(error).context("cannot end a process"),
+            }
+        }
+        ensure!(left.is_empty(), "processes are left: {left:?}");
+        Ok(())
+    })
+    .await?;
+    wait_until("the control groups are gone", PATIENCE, async || {
+        groups.iter().try_for_each(|group| remove_tree(group))
+    })
+    .await
+}
+
+/// How many processes a node's, or the control plane's, group has, containers included.
+pub(crate) fn count(name: &str) -> Result<usize> {
+    let groups = hierarchies()?
+        .into_iter()
+        .map(|hierarchy| hierarchy.join(GROUP).join(name));
+    Ok(processes(&groups.collect::<Vec<_>>()).len())
+}
+
+/// The mounted hierarchies; beside those of v1 there may be `unified`, where runc has groups too.
+fn hierarchies() -> Result<Vec<PathBuf>> {
+    let root = Path::new(ROOT);
+    if root.join("cgroup.controllers").exists() {
+        return Ok(vec![root.to_owned()]);
+    }
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .filter(|path| path.join("cgroup.procs").exists())
+        .collect();
+    found.sort();
+    if found.is_empty() {
+        bail!("{ROOT} has no control groups: mount them, or run in a privileged container");
+    }
+    Ok(found)
+}
+
+fn copy_cpuset(parent: &Path, group: &Path) -> Result<()> {
+    create(group)?;
+    for name in CPUSET {
+        let file = group.join(name);
+        let is_unset = fs::read_to_string(&file).is_ok_and(|value| value.trim().is_empty());
+        if is_unset && let Ok(value) = fs::read_to_string(parent.join(name)) {
+            fs::write(&file, value).with_context(|| format!("cannot set {}", file.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The ids in the groups and in all below them, each once.
+fn processes(groups: &[PathBuf]) -> Vec<i32> {
+    let mut ids: Vec<i32> = groups
+        .iter()
+        .flat_map(|group| descendants(group))
+        .filter_map(|group| fs::read_to_string(group.join("cgroup.procs")).ok())
+        .flat_map(|text| {
+            let ids = text.lines().filter_map(|line| line.parse().ok());
+            ids.collect::<Vec<i32>>()
+        })
+        // 0 stands for a process of another pid namespace, which its own group lists too
+        .filter(|id| *id > 0)
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// The deepest first, then the group itself.
+fn descendants(group: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(group).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .flat_map(|entry| descendants(&entry.path()))
+        .collect();
+    found.push(group.to_owned());
+    found
+}
+
+fn remove_tree(group: &Path) -> Result<()> {
+    if !group.exists() {
+        return Ok(());
+    }
+    for group in descendants(group) {
+        fs::remove_dir(&group).with_context(|| format!("cannot remove {}", group.display()))?;
+    }
+    Ok(())
+}

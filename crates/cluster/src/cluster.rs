@@ -1,0 +1,153 @@
+//! A cluster that runs, made by this or another process.
+
+use std::{net::IpAddr, path::Path};
+
+use anyhow::{Context, Result};
+use model::DualStack;
+use testkit::{Families, Netns, command::Invocation};
+
+use crate::{
+    REMEDY, cgroup, control_plane,
+    directory::{Directory, Record},
+    image, network,
+    node::Node,
+};
+
+/// A cluster that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    directory: Directory,
+    families: Families,
+    nodes: Vec<Node>,
+}
+
+// === impl Cluster ===
+
+impl Cluster {
+    /// The cluster in a directory.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn open(directory: &Directory) -> Result<Self> {
+        let record = directory.record()?.with_context(|| {
+            format!(
+                "no cluster in {}: run `cargo xtask cluster up`",
+                directory.path().display()
+            )
+        })?;
+        Ok(Self::of(directory, &record))
+    }
+
+    pub(crate) fn of(directory: &Directory, record: &Record) -> Self {
+        let nodes = (0..record.nodes).map(|number| Node::new(number, record.families, directory));
+        Self {
+            directory: directory.clone(),
+            families: record.families,
+            nodes: nodes.collect(),
+        }
+    }
+
+    /// Where its files are.
+    pub const fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The families of its networks.
+    pub const fn families(&self) -> Families {
+        self.families
+    }
+
+    /// The addresses of its API server.
+    pub fn api_addresses(&self) -> DualStack<IpAddr> {
+        network::control_addresses(self.families)
+    }
+
+    /// Its nodes, `n1` first.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// A node by name.
+    ///
+    /// # Errors
+    /// The cluster has no such node.
+    pub fn node(&self, name: &str) -> Result<&Node> {
+        let mut nodes = self.nodes.iter();
+        nodes
+            .find(|node| node.name() == name)
+            .with_context(|| format!("the cluster has no node {name}"))
+    }
+
+    /// The host that is no part of Kubernetes: every node's default route, at 10.200.0.1 and
+    /// fd00:c8::1, and behind that 192.0.2.1 and 2001:db8::1.
+    pub fn outside(&self) -> Netns {
+        network::outside()
+    }
+
+    /// `kubectl` as an administrator, where the API server is.
+    ///
+    /// # Errors
+    /// It was never built.
+    pub fn kubectl(&self) -> Result<Invocation> {
+        Ok(Invocation::new(assets::kubernetes("kubectl")?)
+            .arg("--kubeconfig")
+            .arg(self.directory.kubeconfig())
+            .in_netns(network::control().path()))
+    }
+
+    /// Creates and changes objects as a manifest says, on the server's side.
+    ///
+    /// # Errors
+    /// What `kubectl` says.
+    pub fn apply(&self, manifest: &str) -> Result<()> {
+        self.kubectl()?
+            .args(["apply", "--server-side", "--force-conflicts", "-f", "-"])
+            .input(manifest)
+            .read()
+            .map(drop)
+    }
+
+    /// Gives an image to every node; see [`image::import`].
+    ///
+    /// # Errors
+    /// The archive cannot be read, or a node's containerd refuses it.
+    pub fn import_image(&self, archive: &Path) -> Result<()> {
+        image::import(&self.directory, &self.nodes, archive)
+    }
+
+    /// Fails when a program of the cluster has ended, naming it.
+    ///
+    /// # Errors
+    /// Then with the end of the program's log.
+    pub fn check(&self) -> Result<()> {
+        control_plane::check(&self.directory).context(REMEDY)?;
+        for node in &self.nodes {
+            node.check().context(REMEDY)?;
+        }
+        Ok(())
+    }
+
+    /// One line about each part: its addresses, its programs, how many processes it has.
+    ///
+    /// # Errors
+    /// The control groups cannot be read.
+    pub fn describe(&self) -> Result<Vec<String>> {
+        let addresses = self.api_addresses().to_string();
+        let state = control_plane::check(&self.directory);
+        let mut lines = vec![line(control_plane::GROUP, &addresses, state)?];
+        for node in &self.nodes {
+            let addresses = node.addresses().to_string();
+            lines.push(line(node.name(), &addresses, node.check())?);
+        }
+        Ok(lines)
+    }
+}
+
+fn line(part: &str, addresses: &str, state: Result<()>) -> Result<String> {
+    let count = cgroup::count(part)?;
+    let state = match state {
+        Ok(()) => format!("{count} processes"),
+        Err(error) => format!("broken: {error:#}"),
+    };
+    Ok(format!("{part:<8} {addresses:<28} {state}"))
+}

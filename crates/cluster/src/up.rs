@@ -1,0 +1,111 @@
+//! Bringing a cluster up.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use testkit::{Families, wait_until};
+
+use crate::{
+    REMEDY, check,
+    cluster::Cluster,
+    control_plane,
+    directory::{Directory, Record, create},
+    dns, image, network,
+    node::Node,
+    sysctl::Sysctls,
+};
+
+/// From kubelet's start to the Node object; longer when the host is busy.
+const REGISTERED: Duration = Duration::from_mins(2);
+
+/// What a cluster consists of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Where it lies.
+    pub directory: Directory,
+    /// How many nodes it has, at most 80.
+    pub nodes: u8,
+    /// The families of its networks.
+    pub families: Families,
+}
+
+/// Brings a cluster up, and tells each step to `say`. One that runs already is left as it is.
+///
+/// Its nodes are not Ready before a CNI configuration is placed on them.
+///
+/// # Errors
+/// One sentence that names cause and remedy. What was made until then stays for inspection, and
+/// goes with [`down`](crate::down).
+pub async fn up(options: &Options, say: impl Fn(&str)) -> Result<Cluster> {
+    let directory = &options.directory;
+    let _lock = directory.lock()?;
+    if let Some(record) = directory.record()? {
+        let cluster = Cluster::of(directory, &record);
+        cluster.check()?;
+        ensure!(
+            record.nodes == options.nodes && record.families == options.families,
+            "a cluster of {} nodes, {:?}, is up: {REMEDY} first",
+            record.nodes,
+            record.families
+        );
+        say("The cluster is up already");
+        return Ok(cluster);
+    }
+    check::host(directory)?;
+    assets::prepare_cluster()?;
+    let record = Record {
+        nodes: options.nodes,
+        families: options.families,
+        sysctls: Sysctls::observe(),
+    };
+    directory.write_record(&record)?;
+    let cluster = Cluster::of(directory, &record);
+    make(&cluster, say)
+        .await
+        .with_context(|| format!("the cluster is not up ({REMEDY})"))?;
+    Ok(cluster)
+}
+
+async fn make(cluster: &Cluster, say: impl Fn(&str)) -> Result<()> {
+    let directory = cluster.directory();
+    say("Starting the control plane");
+    network::lay_out(cluster.families())?;
+    let names: Vec<String> = cluster
+        .nodes()
+        .iter()
+        .map(|node| node.name().to_owned())
+        .collect();
+    control_plane::start(directory, cluster.families(), &names)?;
+    create(&directory.archives())?;
+    say("Starting the nodes");
+    for node in cluster.nodes() {
+        node.start()?;
+    }
+    let images = image::make_own(directory)?;
+    for node in cluster.nodes() {
+        node.start_runtime().await?;
+    }
+    for archive in &images {
+        cluster.import_image(archive)?;
+    }
+    control_plane::ready(cluster).await?;
+    for node in cluster.nodes() {
+        node.start_kubernetes()?;
+    }
+    registered(cluster).await?;
+    say("Deploying CoreDNS");
+    dns::deploy(cluster)
+}
+
+/// Waits until every kubelet has made its Node.
+async fn registered(cluster: &Cluster) -> Result<()> {
+    let names = cluster.nodes().iter().map(Node::name);
+    let query = cluster.kubectl()?.args(["get", "node"]).args(names);
+    wait_until("the nodes are registered", REGISTERED, async || {
+        if let Err(ended) = cluster.check() {
+            return Ok(Err(ended));
+        }
+        query.read().map(|_output| Ok(()))
+    })
+    .await?
+}
