@@ -31,6 +31,7 @@ pub mod image;
 mod network;
 pub mod node;
 mod sysctl;
+pub mod trial;
 mod up;
 
 pub use cluster::Cluster;

@@ -15,12 +15,12 @@ const KEEP: &str = "LAB_KEEP";
 /// Lines of each log in a report.
 const TAIL: usize = 12;
 
-/// Prints the end of every log.
+/// Prints the end of every log in the directories below `directory`.
 #[expect(
     clippy::print_stderr,
     reason = "the test runner shows it when the test fails"
 )]
-pub(crate) fn report(directory: &Path) {
+pub fn report(directory: &Path) {
     for log in logs(directory) {
         let told = tail(&log, TAIL);
         if !told.is_empty() {

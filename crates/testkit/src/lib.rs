@@ -22,7 +22,7 @@ pub mod api_server;
 pub mod bin;
 pub mod cluster;
 pub mod command;
-mod inspection;
+pub mod inspection;
 pub mod lab;
 pub mod netns;
 pub mod network;
