@@ -97,28 +97,58 @@ pub(crate) fn find(suite: Suite) -> Result<DebianRoot> {
 /// Makes the root when it is absent.
 pub(crate) fn make(suite: Suite) -> Result<DebianRoot> {
     let path = cache::entry(&entry(suite), |partial| {
-        ensure!(
-            packages::is_root()?,
-            "a Debian root is made by root: run as root"
-        );
-        let role = suite
-            .role
-            .map(|role| format!(" {role}"))
-            .unwrap_or_default();
-        let title = format!("Making a Debian {}{role} root", suite.name);
-        progress::step(&title, "about a minute", || bootstrap(suite, partial))
+        bootstrap(suite, Format::Directory, partial)
     })?;
     Ok(DebianRoot { path })
 }
 
-fn bootstrap(suite: Suite, path: &Path) -> Result<()> {
+/// The archive that was made before.
+pub(crate) fn find_archive(suite: Suite) -> Result<PathBuf> {
+    let path = cache::path(&archive_entry(suite))?;
+    ensure!(path.is_file(), "{} is absent: {REMEDY}", path.display());
+    Ok(path)
+}
+
+/// Makes the root as an archive when it is absent.
+pub(crate) fn make_archive(suite: Suite) -> Result<PathBuf> {
+    cache::entry(&archive_entry(suite), |partial| {
+        bootstrap(suite, Format::Tar, partial)
+    })
+}
+
+/// As what a root is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Directory,
+    Tar,
+}
+
+fn bootstrap(suite: Suite, format: Format, path: &Path) -> Result<()> {
+    ensure!(
+        packages::is_root()?,
+        "a Debian root is made by root: run as root"
+    );
+    let format = match format {
+        Format::Directory => "directory",
+        Format::Tar => "tar",
+    };
     let mut mmdebstrap = command("mmdebstrap");
     mmdebstrap
         .arg("--variant=minbase")
-        .arg(format!("--include={}", suite.packages.join(",")))
+        .arg(format!("--format={format}"))
+        .args(
+            suite
+                .packages
+                .iter()
+                .map(|name| format!("--include={name}")),
+        )
         .arg(suite.name)
         .arg(path);
-    run(&mut mmdebstrap, "apt-get install mmdebstrap").map(drop)
+    let role = suite.role.unwrap_or("complete");
+    let title = format!("Making a Debian {} root ({role})", suite.name);
+    progress::step(&title, "about a minute", || {
+        run(&mut mmdebstrap, "apt-get install mmdebstrap").map(drop)
+    })
 }
 
 fn entry(suite: Suite) -> String {
@@ -127,4 +157,8 @@ fn entry(suite: Suite) -> String {
         .map(|role| format!("-{role}"))
         .unwrap_or_default();
     format!("debian-{}{role}-{}", suite.name, suite.recipe)
+}
+
+fn archive_entry(suite: Suite) -> String {
+    format!("{}.tar", entry(suite))
 }

@@ -25,7 +25,10 @@ use anyhow::Result;
 
 pub use debian::DebianRoot;
 
-use versions::{BOOKWORM, CLUSTER_COMMANDS, COREDNS, GoTool, HOST_OVN, LAB_COMMANDS, NODE, TRIXIE};
+use versions::{
+    BOOKWORM, CLUSTER_COMMANDS, COREDNS, GoTool, HOST_OVN, HOST_PACKAGES, IMAGE_PACKAGES,
+    LAB_COMMANDS, NODE, SLIM, TRIXIE,
+};
 
 /// What a test says when something is missing.
 const REMEDY: &str = "run `cargo xtask test`, or `cargo xtask cluster up`, which makes it";
@@ -36,7 +39,7 @@ const REMEDY: &str = "run `cargo xtask test`, or `cargo xtask cluster up`, which
 /// One sentence that says what is missing and what to do: not Linux, not root, not Debian, no Go,
 /// or the log of the command that failed.
 pub fn prepare_all() -> Result<()> {
-    packages::install()?;
+    packages::install(HOST_PACKAGES)?;
     if !packages::host_ovn()?.starts_with(HOST_OVN) {
         debian::make(BOOKWORM)?;
     }
@@ -56,6 +59,31 @@ pub fn prepare_cluster() -> Result<()> {
     go::make(COREDNS).map(drop)
 }
 
+/// Makes everything that building our images needs.
+///
+/// # Errors
+/// As [`prepare_all`].
+pub fn prepare_images() -> Result<()> {
+    packages::install(IMAGE_PACKAGES)?;
+    debian::make_archive(SLIM).map(drop)
+}
+
+/// The files of `debian:trixie-slim`, the base of our images, as a tar archive.
+///
+/// # Errors
+/// When it was never made, naming the command that makes it.
+pub fn slim_archive() -> Result<PathBuf> {
+    debian::find_archive(SLIM)
+}
+
+/// Where images are kept between builds; the directory may be absent.
+///
+/// # Errors
+/// When there is no cache directory.
+pub fn image_store() -> Result<PathBuf> {
+    cache::path("images")
+}
+
 /// Builds a command from its Go module when it is absent, and returns its path.
 ///
 /// # Errors
@@ -69,7 +97,7 @@ pub fn prepare_go_tool(tool: GoTool) -> Result<PathBuf> {
 /// # Errors
 /// Names the missing packages and the command that installs them.
 pub fn packages() -> Result<()> {
-    packages::check()
+    packages::check(HOST_PACKAGES)
 }
 
 /// The Debian 12 root with OVN 23.03; `None` where the host's own programs are that.

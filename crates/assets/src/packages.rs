@@ -7,15 +7,14 @@ use anyhow::{Result, bail, ensure};
 use crate::{
     REMEDY, progress,
     run::{command, run},
-    versions::HOST_PACKAGES,
 };
 
 const NOT_DEBIAN: &str =
     "the tests need a Debian or Ubuntu host: run them there, or in a container";
 
 /// Fails when a package is missing.
-pub(crate) fn check() -> Result<()> {
-    let missing = missing()?;
+pub(crate) fn check(packages: &[&'static str]) -> Result<()> {
+    let missing = missing(packages)?;
     ensure!(
         missing.is_empty(),
         "Debian packages are missing ({}): {REMEDY}",
@@ -31,8 +30,8 @@ pub(crate) fn host_ovn() -> Result<String> {
 }
 
 /// Installs the missing packages; asks apt nothing when none is missing.
-pub(crate) fn install() -> Result<()> {
-    let missing = missing()?;
+pub(crate) fn install(packages: &[&'static str]) -> Result<()> {
+    let missing = missing(packages)?;
     if missing.is_empty() {
         return Ok(());
     }
@@ -51,7 +50,7 @@ pub(crate) fn install() -> Result<()> {
             NOT_DEBIAN,
         )
     })?;
-    check()
+    check(packages)
 }
 
 /// Whether this process may install packages and make namespaces.
@@ -83,7 +82,7 @@ fn apt_get() -> std::process::Command {
     apt_get
 }
 
-fn missing() -> Result<Vec<&'static str>> {
+fn missing(packages: &[&'static str]) -> Result<Vec<&'static str>> {
     let format = "${db:Status-Status} ${Package}\n";
     let listed = run(
         command("dpkg-query").args(["--show", "--showformat", format]),
@@ -93,7 +92,7 @@ fn missing() -> Result<Vec<&'static str>> {
         .lines()
         .filter_map(|line| line.strip_prefix("installed "))
         .collect();
-    Ok(HOST_PACKAGES
+    Ok(packages
         .iter()
         .filter(|name| !installed.contains(**name))
         .copied()

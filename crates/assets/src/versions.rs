@@ -20,6 +20,9 @@ pub const HOST_PACKAGES: &[&str] = &[
     "util-linux",
 ];
 
+/// Debian packages of a host that builds images.
+pub const IMAGE_PACKAGES: &[&str] = &["buildah", "mmdebstrap"];
+
 /// The OVN that the host's packages are expected to be; [`BOOKWORM`] stands in for others.
 pub const HOST_OVN: &str = "23.03";
 
@@ -69,6 +72,14 @@ pub const NODE: Suite = Suite {
         "socat",
         "util-linux",
     ],
+    recipe: 1,
+};
+
+/// Debian 13 as an image's base, which stands in for `debian:trixie-slim`.
+pub const SLIM: Suite = Suite {
+    name: "trixie",
+    role: Some("slim"),
+    packages: &[],
     recipe: 1,
 };
 

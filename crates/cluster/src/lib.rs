@@ -17,6 +17,7 @@
 //! `kubeovn-`, and a control group that holds every process. So [`down`] works from any process,
 //! and after any crash.
 
+pub mod builder;
 mod cgroup;
 mod check;
 mod cluster;
@@ -34,6 +35,7 @@ mod sysctl;
 pub mod trial;
 mod up;
 
+pub use builder::Builder;
 pub use cluster::Cluster;
 pub use directory::Directory;
 pub use down::down;

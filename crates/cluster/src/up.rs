@@ -11,7 +11,6 @@ use crate::{
     control_plane,
     directory::{Directory, Record, create},
     dns, image, network,
-    node::Node,
     sysctl::Sysctls,
 };
 
@@ -97,10 +96,16 @@ async fn make(cluster: &Cluster, say: impl Fn(&str)) -> Result<()> {
     dns::deploy(cluster)
 }
 
-/// Waits until every kubelet has made its Node.
+/// Waits until every kubelet has made its Node, and pods have an account to run under.
 async fn registered(cluster: &Cluster) -> Result<()> {
-    let names = cluster.nodes().iter().map(Node::name);
-    let query = cluster.kubectl()?.args(["get", "node"]).args(names);
+    let nodes = cluster
+        .nodes()
+        .iter()
+        .map(|node| format!("node/{}", node.name()));
+    let query = cluster
+        .kubectl()?
+        .args(["get", "serviceaccount/default"])
+        .args(nodes);
     wait_until("the nodes are registered", REGISTERED, async || {
         if let Err(ended) = cluster.check() {
             return Ok(Err(ended));

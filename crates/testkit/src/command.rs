@@ -7,14 +7,15 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
 
 use crate::process::Process;
 
-/// How long a program that should end may run.
-const DEADLINE: &str = "60";
+/// How long a program that should end may run, unless it is given longer.
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A program with its arguments, environment, input and network namespace.
 #[derive(Debug, Clone)]
@@ -23,6 +24,7 @@ pub struct Invocation {
     environment: Vec<(OsString, OsString)>,
     netns: Option<PathBuf>,
     input: Vec<u8>,
+    deadline: Duration,
 }
 
 /// How a program ended.
@@ -51,6 +53,7 @@ impl Invocation {
             environment: Vec::new(),
             netns: None,
             input: Vec::new(),
+            deadline: DEADLINE,
         }
     }
 
@@ -89,12 +92,19 @@ impl Invocation {
         self
     }
 
-    /// Runs it to its end, at most a minute.
+    /// Gives it longer than a minute to end, or less; whole seconds.
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Runs it to its end, at most a minute or its own deadline.
     ///
     /// # Errors
     /// Only when it cannot be started or its output cannot be read; see [`Finished::success`].
     pub fn finish(&self) -> Result<Finished> {
-        let bound = ["timeout", "--kill-after=1", DEADLINE];
+        let seconds = self.deadline.as_secs().to_string();
+        let bound = ["timeout", "--kill-after=1", &seconds];
         let output = self
             .collect(&bound)
             .with_context(|| format!("cannot run `{self}`"))?;
