@@ -60,6 +60,7 @@ pub const NODE: Suite = Suite {
         "ca-certificates",
         "conntrack",
         "containerd",
+        "containernetworking-plugins",
         "ethtool",
         "iproute2",
         "iptables",
@@ -72,7 +73,7 @@ pub const NODE: Suite = Suite {
         "socat",
         "util-linux",
     ],
-    recipe: 1,
+    recipe: 2,
 };
 
 /// Debian 13 as an image's base, which stands in for `debian:trixie-slim`.

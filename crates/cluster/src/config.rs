@@ -11,6 +11,10 @@ use crate::{cgroup, dns, image::PAUSE};
 /// Where containerd listens, in the node's root.
 const RUNTIME: &str = "unix:///run/containerd/containerd.sock";
 
+/// The addresses of pods when the chart is installed with its default values.
+const PODS_V4: &str = "10.16.0.0/16";
+const PODS_V6: &str = "fd00:10:16::/112";
+
 /// containerd 1.7.
 pub(crate) fn containerd() -> String {
     // the kernel may deny CAP_SYS_RESOURCE, which a lower score would need
@@ -67,13 +71,18 @@ pub(crate) fn kube_proxy(node: &str, addresses: &DualStack<IpAddr>) -> Result<St
             IpFamily::V4 => "0.0.0.0",
             IpFamily::V6 => "::",
         });
+    let pods = addresses.map(|family, _| match family {
+        IpFamily::V4 => PODS_V4,
+        IpFamily::V6 => PODS_V6,
+    });
     let text = json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "bindAddress": any,
         "clientConnection": { "kubeconfig": "/etc/kubernetes/kube-proxy.kubeconfig" },
         "conntrack": { "maxPerCore": 0, "min": 0 },
-        "detectLocalMode": "NodeCIDR",
+        "clusterCIDR": pods.to_string(),
+        "detectLocalMode": "ClusterCIDR",
         "hostnameOverride": node,
         "mode": "nftables",
     });

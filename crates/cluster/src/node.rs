@@ -1,6 +1,12 @@
 //! A node: a network namespace, a root of its own, containerd, kubelet and kube-proxy.
 
-use std::{fs, net::IpAddr, os::unix::fs::symlink, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    net::IpAddr,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use model::DualStack;
@@ -18,6 +24,8 @@ use crate::{
 const BOOT: &str = include_str!("node/boot.sh");
 /// What a node takes from outside its root, into `/usr/local/bin`.
 const PROGRAMS: [&str; 2] = ["kubelet", "kube-proxy"];
+/// Where Debian has CNI plugins, from the root.
+const PLUGINS: &str = "usr/lib/cni";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A node of a cluster.
@@ -193,7 +201,24 @@ impl Node {
         for directory in ["etc/cni/net.d", "opt/cni/bin", "var/lib/containerd"] {
             create(&upper.join(directory))?;
         }
+        self.link_plugins()?;
         self.write_programs()
+    }
+
+    /// The standard CNI plugins, which every runtime is installed with: containerd cannot do
+    /// without `loopback`.
+    fn link_plugins(&self) -> Result<()> {
+        let plugins = Path::new("/").join(PLUGINS);
+        let found = assets::node_root()?.path().join(PLUGINS);
+        let found =
+            fs::read_dir(&found).with_context(|| format!("cannot read {}", found.display()))?;
+        for plugin in found {
+            let name = plugin?.file_name();
+            let link = self.directory.join("upper/opt/cni/bin").join(&name);
+            symlink(plugins.join(&name), &link)
+                .with_context(|| format!("cannot link {}", link.display()))?;
+        }
+        Ok(())
     }
 
     /// A link that the boot script follows outside the root, and a file to bind it to.

@@ -6,6 +6,9 @@ name=$1 directory=$2 shared=$3 archives=$4
 root=$directory/root
 
 echo "$name" > /proc/sys/kernel/hostname
+# what every installer of Kubernetes asks of a node
+echo 1 > /proc/sys/net/ipv4/ip_forward
+echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
 mount --make-rprivate /
 mount -t overlay overlay \
     -o "lowerdir=$shared,upperdir=$directory/upper,workdir=$directory/work" "$root"
