@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A cluster outlives the program that made it. All it consists of is found again by name: the
-//! directory with its [`Record`](directory::Directory), network namespaces whose names start with
+//! [directory](Directory) with its record, network namespaces whose names start with
 //! `kubeovn-`, and a control group that holds every process. So [`down`] works from any process,
 //! and after any crash.
 
