@@ -14,15 +14,20 @@ use crate::{REMEDY, cgroup, directory::Directory, network};
 const SPACE_GIB: u64 = 6;
 const GIB: u64 = 1 << 30;
 
+/// Checks that this is root, who alone may make and take down a cluster.
+pub(crate) fn root() -> Result<()> {
+    ensure!(
+        geteuid().is_root(),
+        "a cluster is made of namespaces and mounts: run as root"
+    );
+    Ok(())
+}
+
 /// Checks the host.
 ///
 /// # Errors
 /// The first thing that is in the way.
 pub(crate) fn host(directory: &Directory) -> Result<()> {
-    ensure!(
-        geteuid().is_root(),
-        "a cluster is made of namespaces and mounts: run as root"
-    );
     cgroup::check()?;
     if let [first, ..] = network::present()?.as_slice() {
         anyhow::bail!("the network namespace {first} is left of another cluster: {REMEDY}");

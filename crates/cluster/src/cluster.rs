@@ -120,11 +120,11 @@ impl Cluster {
     /// # Errors
     /// Then with the end of the program's log.
     pub fn check(&self) -> Result<()> {
-        control_plane::check(&self.directory).context(REMEDY)?;
+        let mut checked = control_plane::check(&self.directory);
         for node in &self.nodes {
-            node.check().context(REMEDY)?;
+            checked = checked.and_then(|()| node.check());
         }
-        Ok(())
+        checked.with_context(|| format!("the cluster is broken ({REMEDY})"))
     }
 
     /// One line about each part: its addresses, its programs, how many processes it has.

@@ -13,7 +13,8 @@ use crate::cgroup;
 /// Joins the group, tells its id, and becomes the program.
 const START: &str =
     r#"echo $$ > "$1"; echo $$ > "$2"; exec > "$3" 2>&1 < /dev/null; shift 3; exec "$@""#;
-const TAIL: usize = 5;
+/// Lines of its log that tell why a program has ended; the rest is in the file.
+const TAIL: usize = 1;
 
 /// A program that was started by this or another process.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,10 +2,9 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context, Result, ensure};
-use nix::unistd::geteuid;
+use anyhow::{Context, Result};
 
-use crate::{cgroup, directory::Directory, network};
+use crate::{cgroup, check, directory::Directory, network};
 
 /// Takes down what is left of a cluster, whichever process made it and however far it came:
 /// processes, control groups, namespaces, settings of the kernel, files. Nothing to do is fine.
@@ -13,10 +12,7 @@ use crate::{cgroup, directory::Directory, network};
 /// # Errors
 /// The first thing that cannot be removed; run it again.
 pub async fn down(directory: &Directory) -> Result<()> {
-    ensure!(
-        geteuid().is_root(),
-        "a cluster is taken down by root: run as root"
-    );
+    check::root()?;
     let lock = directory.lock()?;
     cgroup::remove().await?;
     network::remove()?;

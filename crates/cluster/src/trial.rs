@@ -53,7 +53,10 @@ fn try_run(
     if !matches!(outcome, Ok(Ok(()))) {
         report(options.directory.path());
     }
-    runtime.block_on(down(&options.directory))?;
+    // where `up` was refused, what is there is somebody else's
+    if options.directory.record()?.is_some() {
+        runtime.block_on(down(&options.directory))?;
+    }
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 

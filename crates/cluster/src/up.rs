@@ -37,6 +37,7 @@ pub struct Options {
 /// goes with [`down`](crate::down).
 pub async fn up(options: &Options, say: impl Fn(&str)) -> Result<Cluster> {
     let directory = &options.directory;
+    check::root()?;
     let _lock = directory.lock()?;
     if let Some(record) = directory.record()? {
         let cluster = Cluster::of(directory, &record);
