@@ -6,6 +6,7 @@ mod args;
 mod cni;
 mod conflist;
 mod host;
+mod install;
 mod metrics;
 mod node;
 mod object;
@@ -35,7 +36,7 @@ use proto::cni::v1::cni_server::CniServer;
 use proto::cni::v1::descriptors::FILE_DESCRIPTOR_SET;
 use tokio::sync::watch;
 
-use crate::args::Args;
+use crate::args::{Args, Cli, Command, InstallArgs};
 use crate::cni::{Agent, Pods, Service};
 use crate::host::{Host, Kernel};
 use crate::metrics::Metrics;
@@ -47,9 +48,24 @@ use crate::table::Table;
 /// How long tasks may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    match (cli.command, cli.args) {
+        (Some(Command::Install(args)), _) => install(&args),
+        (None, Some(args)) => daemon(args),
+        (None, None) => anyhow::bail!("no name of this node; set --node-name"),
+    }
+}
+
+fn install(args: &InstallArgs) -> anyhow::Result<()> {
+    kit::telemetry::init(&args.log)?;
+    let outcome = install::install(&args.from, &args.to)?;
+    tracing::info!(?outcome, to = %args.to.display(), "Plugin installed");
+    Ok(())
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+async fn daemon(args: Args) -> anyhow::Result<()> {
     kit::telemetry::init(&args.log)?;
     run(args).await
 }
