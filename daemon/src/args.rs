@@ -1,26 +1,20 @@
 //! Command line of the daemon.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args as _, FromArgMatches, Parser, Subcommand};
 use kit::args::{AdminArgs, LogArgs};
 use model::NodeName;
 use ovsdb::client::Remote;
 
-/// The kube-ovn node daemon: serves the CNI plugin and keeps the node's own port
-#[derive(Debug, Parser)]
-#[command(
-    version,
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true
-)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Option<Command>,
-
-    #[command(flatten)]
-    pub(crate) args: Option<Args>,
+/// What the program is asked to do.
+#[derive(Debug)]
+pub(crate) enum Invocation {
+    /// To run as the daemon, which is what it does without a command.
+    Daemon(Box<Args>),
+    Command(Command),
 }
 
 /// What to do instead of running as the daemon.
@@ -45,8 +39,9 @@ pub(crate) struct InstallArgs {
     pub(crate) log: LogArgs,
 }
 
-/// Arguments of the daemon.
-#[derive(Debug, clap::Args)]
+/// The kube-ovn node daemon: serves the CNI plugin and keeps the node's own port
+#[derive(Debug, Parser)]
+#[command(version)]
 pub(crate) struct Args {
     /// Name of this node's Node object
     #[arg(long, env = "KUBE_NODE_NAME", value_name = "NAME")]
@@ -91,34 +86,59 @@ pub(crate) struct Args {
     pub(crate) log: LogArgs,
 }
 
+// === impl Invocation ===
+
+impl Invocation {
+    /// What `words` ask for, the program's name first.
+    ///
+    /// # Errors
+    /// Also when they ask for help or the version.
+    pub(crate) fn parse<W: Into<OsString> + Clone>(
+        words: impl IntoIterator<Item = W>,
+    ) -> Result<Self, clap::Error> {
+        let matches = parser().try_get_matches_from(words)?;
+        if matches.subcommand_name().is_some() {
+            return Command::from_arg_matches(&matches).map(Self::Command);
+        }
+        Args::from_arg_matches(&matches).map(|args| Self::Daemon(Box::new(args)))
+    }
+}
+
+fn parser() -> clap::Command {
+    let parser = clap::Command::new("kube-ovn-daemon")
+        .args_conflicts_with_subcommands(true)
+        .subcommand_negates_reqs(true);
+    Args::augment_args(Command::augment_subcommands(parser))
+}
+
 fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
     text.parse().map(Duration::from_secs)
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        parser().debug_assert();
     }
 
     #[test]
     fn a_node_name_is_all_that_is_needed() {
-        let cli = Cli::try_parse_from(["daemon", "--node-name", "n1"]).unwrap();
-        let args = cli.args.unwrap();
+        let words = ["daemon", "--node-name", "n1"];
+        let Ok(Invocation::Daemon(args)) = Invocation::parse(words) else {
+            panic!("it is no daemon");
+        };
         assert_eq!(args.cni_timeout, Duration::from_mins(1));
         assert_eq!(args.admin.admin_address.port(), 10665);
     }
 
     #[test]
     fn the_copy_of_the_plugin_needs_no_node_name() {
-        let cli = Cli::try_parse_from(["daemon", "install", "--to", "/host/bin"]).unwrap();
-        let Some(Command::Install(install)) = cli.command else {
-            panic!("no command: {cli:?}");
+        let words = ["daemon", "install", "--to", "/host/bin"];
+        let Ok(Invocation::Command(Command::Install(install))) = Invocation::parse(words) else {
+            panic!("it is no copy");
         };
         assert_eq!(install.to, PathBuf::from("/host/bin"));
         assert_eq!(install.from, PathBuf::from("/usr/bin/kube-ovn"));

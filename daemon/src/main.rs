@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use api::Subnet;
-use clap::Parser;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1;
 use kit::grpc::Server;
@@ -36,7 +35,7 @@ use proto::cni::v1::cni_server::CniServer;
 use proto::cni::v1::descriptors::FILE_DESCRIPTOR_SET;
 use tokio::sync::watch;
 
-use crate::args::{Args, Cli, Command, InstallArgs};
+use crate::args::{Args, Command, InstallArgs, Invocation};
 use crate::cni::{Agent, Pods, Service};
 use crate::host::{Host, Kernel};
 use crate::metrics::Metrics;
@@ -49,11 +48,10 @@ use crate::table::Table;
 const GRACE: Duration = Duration::from_secs(10);
 
 fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
-    match (cli.command, cli.args) {
-        (Some(Command::Install(args)), _) => install(&args),
-        (None, Some(args)) => daemon(args),
-        (None, None) => anyhow::bail!("no name of this node; set --node-name"),
+    let invocation = Invocation::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    match invocation {
+        Invocation::Command(Command::Install(args)) => install(&args),
+        Invocation::Daemon(args) => daemon(*args),
     }
 }
 
