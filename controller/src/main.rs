@@ -18,6 +18,7 @@ use controller_index::{Index, Shared};
 use controller_status::{Bootstrap, Recorder, Writer};
 use controller_sync::{Canary, Metrics, Sync};
 use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::discovery::v1 as discovery;
 use kit::backoff::Backoff;
 use kit::metrics::Registry;
 use kit::readiness::Readiness;
@@ -96,6 +97,8 @@ fn spawn_watches(tasks: &mut Tasks, client: &Client, index: &Shared, shutdown: &
         "watch-ips" => api::Ip,
         "watch-nodes" => core::Node,
         "watch-pods" => core::Pod,
+        "watch-services" => core::Service,
+        "watch-endpoint-slices" => discovery::EndpointSlice,
     }
 }
 

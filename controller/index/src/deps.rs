@@ -2,10 +2,11 @@
 //!
 //! | edited | planned again | because |
 //! | --- | --- | --- |
-//! | VPC | itself, its subnets and their ports; everything when it is the default one or `join` is in it | its router's name is in their rows |
-//! | subnet | itself, its VPC, its ports; all nodes and ports when it is `join` | gateways are in the VPC's route, the gateway mode in the ports' groups |
+//! | VPC | itself, its load balancers, its subnets and their ports; everything when it is the default one or `join` is in it | its router's name is in their rows |
+//! | subnet | itself, its VPC, that one's load balancers, its ports; all nodes and ports when it is `join` | gateways are in the VPC's route, the gateway mode in the ports' groups |
 //! | node | itself and the ports on it | a port is in the group of its node |
 //! | port | itself | |
+//! | service, endpoints | the load balancers of the default VPC | they hold its VIPs |
 //!
 //! Where the table does not know better, it dirties more: a clean owner costs one comparison.
 
@@ -19,6 +20,7 @@ use crate::index::Index;
 impl Index {
     pub(crate) fn dirty_vpc(&mut self, name: &VpcName) {
         self.dirty.insert(Owner::Vpc(name.clone()));
+        self.dirty.insert(Owner::LoadBalancers(name.clone()));
         if *name == self.defaults.settings.default_vpc || self.holds_join(name) {
             self.dirty.extend(self.inputs.owners());
             return;
@@ -35,6 +37,8 @@ impl Index {
 
     pub(crate) fn dirty_subnet(&mut self, name: &SubnetName, vpcs: BTreeSet<VpcName>) {
         self.dirty.insert(Owner::Subnet(name.clone()));
+        self.dirty
+            .extend(vpcs.iter().cloned().map(Owner::LoadBalancers));
         self.dirty.extend(vpcs.into_iter().map(Owner::Vpc));
         if *name == self.defaults.settings.join {
             self.dirty.extend(self.inputs.owners());
@@ -55,6 +59,11 @@ impl Index {
 
     pub(crate) fn dirty_port(&mut self, key: PortKey) {
         self.dirty.insert(Owner::Port(key));
+    }
+
+    pub(crate) fn dirty_load_balancers(&mut self) {
+        let vpc = self.defaults.settings.default_vpc.clone();
+        self.dirty.insert(Owner::LoadBalancers(vpc));
     }
 
     /// A subnet came or changed: whoever waits for addresses may get them now.

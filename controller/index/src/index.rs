@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use controller_plan::{Inputs, Settings, Vpc};
-use model::{NodeName, Owner, PodKey, SubnetName, VpcName};
+use model::{NodeName, Owner, PodKey, ServiceKey, SubnetName, VpcName};
 
 use crate::claimant::Claimant;
+use crate::endpoint_slice::{EndpointSlice, SliceKey};
 use crate::kind::{Kind, ObjectName, TableEdit, Watched};
 use crate::node::Node;
 use crate::pod::Pod;
 use crate::record::Record;
+use crate::service::Service;
 use crate::subnet::Subnet;
 use crate::table::Table;
 use crate::text::{Rejected, uid};
@@ -32,6 +34,9 @@ pub struct Index {
     pub(crate) records: Table<String, Record>,
     pub(crate) nodes: Table<NodeName, Node>,
     pub(crate) pods: Table<PodKey, Pod>,
+    pub(crate) services: Table<ServiceKey, Service>,
+    pub(crate) slices: Table<SliceKey, EndpointSlice>,
+    pub(crate) slices_of: BTreeMap<ServiceKey, BTreeSet<SliceKey>>,
     pub(crate) dirty: BTreeSet<Owner>,
     pub(crate) claims: BTreeSet<Claimant>,
     pub(crate) changed_subnets: BTreeSet<SubnetName>,
@@ -61,6 +66,9 @@ impl Index {
             records: Table::default(),
             nodes: Table::default(),
             pods: Table::default(),
+            services: Table::default(),
+            slices: Table::default(),
+            slices_of: BTreeMap::new(),
             dirty: BTreeSet::new(),
             claims: BTreeSet::new(),
             changed_subnets: BTreeSet::new(),

@@ -14,6 +14,8 @@ pub enum Kind {
     Ip,
     Node,
     Pod,
+    Service,
+    EndpointSlice,
 }
 
 /// A Kubernetes kind that has a table.
@@ -77,7 +79,15 @@ impl fmt::Display for ObjectName {
 // === impl Kind ===
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Vpc, Self::Subnet, Self::Ip, Self::Node, Self::Pod];
+    pub const ALL: [Self; 7] = [
+        Self::Vpc,
+        Self::Subnet,
+        Self::Ip,
+        Self::Node,
+        Self::Pod,
+        Self::Service,
+        Self::EndpointSlice,
+    ];
 
     /// The kind's name in Kubernetes.
     pub const fn name(self) -> &'static str {
@@ -87,6 +97,8 @@ impl Kind {
             Self::Ip => "IP",
             Self::Node => "Node",
             Self::Pod => "Pod",
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
         }
     }
 
@@ -94,7 +106,8 @@ impl Kind {
     pub const fn api_version(self) -> &'static str {
         match self {
             Self::Vpc | Self::Subnet | Self::Ip => "kubeovn.io/v1",
-            Self::Node | Self::Pod => "v1",
+            Self::Node | Self::Pod | Self::Service => "v1",
+            Self::EndpointSlice => "discovery.k8s.io/v1",
         }
     }
 }

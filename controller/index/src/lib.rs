@@ -11,11 +11,13 @@
 
 mod claimant;
 mod deps;
+mod endpoint_slice;
 mod index;
 mod kind;
 mod node;
 mod pod;
 mod record;
+mod service;
 mod shared;
 mod subnet;
 mod table;
@@ -24,11 +26,13 @@ mod vpc;
 
 pub use claimant::Claimant;
 pub use controller_plan::{Inputs, Problem, Settings};
+pub use endpoint_slice::{EndpointPort, EndpointSlice, SliceKey};
 pub use index::{Defaults, Index, Rejection};
 pub use kind::{Kind, ObjectName, Watched};
 pub use node::Node;
 pub use pod::{Allocation, NetworkMode, Phase, Pod, Wish};
 pub use record::Record;
+pub use service::{Service, ServicePort};
 pub use shared::Shared;
 pub use subnet::{Provision, Subnet};
 pub use text::Rejected;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use controller_index::{Defaults, Index, Settings};
 use controller_plan::plan;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use model::{Owner, SubnetName, VpcName};
 use proptest::prelude::*;
 use serde_json::json;
@@ -18,6 +19,8 @@ enum Object {
     Ip(api::Ip),
     Node(Node),
     Pod(Pod),
+    Service(Service),
+    Slice(EndpointSlice),
 }
 
 #[derive(Debug, Clone)]
@@ -108,8 +111,55 @@ fn any_ip() -> impl Strategy<Value = Object> {
     })
 }
 
+fn any_service() -> impl Strategy<Value = Object> {
+    let addresses = prop_oneof![
+        Just(json!(["10.96.0.1"])),
+        Just(json!(["10.96.0.2", "fd00:96::2"])),
+        Just(json!(["None"])),
+        Just(json!(["nonsense"])),
+        Just(json!(null)),
+    ];
+    let protocol = prop_oneof![Just("TCP"), Just("UDP"), Just("SCTP")];
+    let affinity = prop_oneof![Just("None"), Just("ClientIP")];
+    ("v[12]", addresses, protocol, affinity).prop_map(|(name, addresses, protocol, affinity)| {
+        Object::Service(object(json!({
+            "metadata": {"name": name, "namespace": "d"},
+            "spec": {"clusterIPs": addresses, "sessionAffinity": affinity,
+                     "ports": [{"name": "a", "port": 80, "protocol": protocol}]},
+        })))
+    })
+}
+
+fn any_slice() -> impl Strategy<Value = Object> {
+    let service = prop_oneof![Just("v1"), Just("v2"), Just("")];
+    let address = prop_oneof![Just("10.1.0.9"), Just("fd00::9"), Just("nonsense")];
+    let ready = prop_oneof![Just(json!(true)), Just(json!(false)), Just(json!(null))];
+    ("e[12]", service, address, ready, "[ab]").prop_map(|(name, service, address, ready, port)| {
+        let kind = if address.contains(':') {
+            "IPv6"
+        } else {
+            "IPv4"
+        };
+        Object::Slice(object(json!({
+            "metadata": {"name": name, "namespace": "d",
+                         "labels": {"kubernetes.io/service-name": service}},
+            "addressType": kind,
+            "endpoints": [{"addresses": [address], "conditions": {"ready": ready}}],
+            "ports": [{"name": port, "port": 8080, "protocol": "TCP"}],
+        })))
+    })
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
-    let object = prop_oneof![any_vpc(), any_subnet(), any_node(), any_pod(), any_ip()];
+    let object = prop_oneof![
+        any_vpc(),
+        any_subnet(),
+        any_node(),
+        any_pod(),
+        any_ip(),
+        any_service(),
+        any_slice()
+    ];
     (object, proptest::bool::weighted(0.75)).prop_map(|(object, applied)| {
         if applied {
             Event::Apply(object)
@@ -126,11 +176,15 @@ fn perform(index: &mut Index, event: &Event) {
         Event::Apply(Object::Ip(object)) => index.apply(object),
         Event::Apply(Object::Node(object)) => index.apply(object),
         Event::Apply(Object::Pod(object)) => index.apply(object),
+        Event::Apply(Object::Service(object)) => index.apply(object),
+        Event::Apply(Object::Slice(object)) => index.apply(object),
         Event::Delete(Object::Vpc(object)) => index.delete(object),
         Event::Delete(Object::Subnet(object)) => index.delete(object),
         Event::Delete(Object::Ip(object)) => index.delete(object),
         Event::Delete(Object::Node(object)) => index.delete(object),
         Event::Delete(Object::Pod(object)) => index.delete(object),
+        Event::Delete(Object::Service(object)) => index.delete(object),
+        Event::Delete(Object::Slice(object)) => index.delete(object),
     }
 }
 
@@ -141,6 +195,8 @@ fn same(a: &Object, b: &Object) -> bool {
         (Object::Ip(a), Object::Ip(b)) => a.metadata.name == b.metadata.name,
         (Object::Node(a), Object::Node(b)) => a.metadata.name == b.metadata.name,
         (Object::Pod(a), Object::Pod(b)) => a.metadata.name == b.metadata.name,
+        (Object::Service(a), Object::Service(b)) => a.metadata.name == b.metadata.name,
+        (Object::Slice(a), Object::Slice(b)) => a.metadata.name == b.metadata.name,
         _ => false,
     }
 }
@@ -174,6 +230,8 @@ macro_rules! only {
 }
 
 fn reset_to(index: &mut Index, objects: &[Object]) {
+    index.reset(&only!(objects, Object::Slice));
+    index.reset(&only!(objects, Object::Service));
     index.reset(&only!(objects, Object::Pod));
     index.reset(&only!(objects, Object::Node));
     index.reset(&only!(objects, Object::Ip));
@@ -239,7 +297,51 @@ proptest! {
         for object in remaining(&events) {
             perform(&mut index, &Event::Delete(object));
         }
-        prop_assert_eq!(index.inputs().owners().count(), 0);
+        let fresh = self::index();
+        prop_assert_eq!(index.inputs(), fresh.inputs());
         prop_assert!(index.rejected().is_empty());
     }
+}
+
+#[test]
+fn a_vip_leads_to_ready_endpoints_of_its_family_and_port_alone() {
+    let mut index = index();
+    index.apply::<Service>(&object(json!({
+        "metadata": {"name": "v", "namespace": "d"},
+        "spec": {"clusterIPs": ["10.96.0.2", "fd00:96::2"], "ports": [
+            {"name": "web", "port": 80}, {"name": "dns", "port": 53, "protocol": "UDP"}]},
+    })));
+    let slice = |name: &str, kind: &str, endpoints: serde_json::Value| {
+        object::<EndpointSlice>(json!({
+            "metadata": {"name": name, "namespace": "d",
+                         "labels": {"kubernetes.io/service-name": "v"}},
+            "addressType": kind, "endpoints": endpoints,
+            "ports": [{"name": "web", "port": 8080}, {"name": "dns", "port": 5353, "protocol": "UDP"}],
+        }))
+    };
+    index.apply(&slice(
+        "v4",
+        "IPv4",
+        json!([
+            {"addresses": ["10.1.0.2"], "conditions": {"ready": true}},
+            {"addresses": ["10.1.0.3"]},
+            {"addresses": ["10.1.0.4"], "conditions": {"ready": false}},
+        ]),
+    ));
+    index.apply(&slice("v6", "IPv6", json!([{"addresses": ["fd00::2"]}])));
+    let (_, service) = index.inputs().services.first_key_value().unwrap();
+    let printed: Vec<String> = service
+        .vips
+        .iter()
+        .map(|(vip, backends)| format!("{:?} {} {backends:?}", vip.protocol, vip.address))
+        .collect();
+    assert_eq!(
+        printed,
+        [
+            "Tcp 10.96.0.2:80 {10.1.0.2:8080, 10.1.0.3:8080}",
+            "Tcp [fd00:96::2]:80 {[fd00::2]:8080}",
+            "Udp 10.96.0.2:53 {10.1.0.2:5353, 10.1.0.3:5353}",
+            "Udp [fd00:96::2]:53 {[fd00::2]:5353}",
+        ]
+    );
 }

@@ -1,9 +1,11 @@
 //! What the planner may see: intent after parsing, and recorded choices.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
-use model::{CidrPair, DualStack, MacAddr, NodeName, Owner, PortKey, SubnetName, VpcName};
+use model::{
+    CidrPair, DualStack, MacAddr, NodeName, Owner, PortKey, ServiceKey, SubnetName, VpcName,
+};
 
 /// An immutable view of everything that is planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +15,7 @@ pub struct Inputs {
     pub subnets: BTreeMap<SubnetName, Subnet>,
     pub nodes: BTreeMap<NodeName, Node>,
     pub ports: BTreeMap<PortKey, Port>,
+    pub services: BTreeMap<ServiceKey, Service>,
 }
 
 /// What the controller was started with.
@@ -89,6 +92,37 @@ pub enum PortSecurity {
     On,
 }
 
+/// A service that is reached by addresses of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    pub affinity: Affinity,
+    /// The backends of each VIP: ready, and of its family.
+    pub vips: BTreeMap<Vip, BTreeSet<SocketAddr>>,
+}
+
+/// An address and port of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Vip {
+    pub protocol: Protocol,
+    pub address: SocketAddr,
+}
+
+/// The protocols that are balanced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    Tcp,
+    Udp,
+}
+
+/// Which connections go to one backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Affinity {
+    /// Each goes its own way.
+    None,
+    /// All of one client.
+    ClientIp,
+}
+
 // === impl Inputs ===
 
 impl Inputs {
@@ -99,6 +133,7 @@ impl Inputs {
             subnets: BTreeMap::new(),
             nodes: BTreeMap::new(),
             ports: BTreeMap::new(),
+            services: BTreeMap::new(),
         }
     }
 
@@ -106,9 +141,14 @@ impl Inputs {
     pub fn owners(&self) -> impl Iterator<Item = Owner> {
         let vpcs = self.vpcs.keys().cloned().map(Owner::Vpc);
         let subnets = self.subnets.keys().cloned().map(Owner::Subnet);
+        let default_vpc = self.vpcs.get_key_value(&self.settings.default_vpc);
+        let balancers = default_vpc.map(|(name, _)| Owner::LoadBalancers(name.clone()));
         let nodes = self.nodes.keys().cloned().map(Owner::Node);
         let ports = self.ports.keys().cloned().map(Owner::Port);
-        vpcs.chain(subnets).chain(nodes).chain(ports)
+        vpcs.chain(subnets)
+            .chain(balancers)
+            .chain(nodes)
+            .chain(ports)
     }
 
     /// The router of a subnet's VPC.

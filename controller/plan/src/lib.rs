@@ -9,6 +9,7 @@
 //! module for each kind of owner.
 
 mod inputs;
+mod load_balancers;
 mod node;
 mod planned;
 mod port;
@@ -16,7 +17,8 @@ mod subnet;
 mod vpc;
 
 pub use inputs::{
-    GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, RouterLink, Settings, Subnet, Vpc,
+    Affinity, GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, Protocol, RouterLink,
+    Service, Settings, Subnet, Vip, Vpc,
 };
 pub use planned::{Planned, Problem};
 
@@ -27,6 +29,7 @@ pub fn plan(inputs: &Inputs, owner: &Owner) -> Planned {
     match owner {
         Owner::Vpc(name) => vpc::plan(inputs, name),
         Owner::Subnet(name) => subnet::plan(inputs, name),
+        Owner::LoadBalancers(name) => load_balancers::plan(inputs, name),
         Owner::Node(name) => node::plan(inputs, name),
         Owner::Port(key) => port::plan(inputs, key),
     }

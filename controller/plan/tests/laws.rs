@@ -1,13 +1,14 @@
 //! The laws of the planner.
 #![cfg(test)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use controller_plan::{
-    GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, RouterLink, Settings, Subnet, Vpc,
-    plan, plan_all,
+    Affinity, GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, Protocol, RouterLink,
+    Service, Settings, Subnet, Vip, Vpc, plan, plan_all,
 };
-use model::{MacAddr, NodeName, Owner, PodKey, PortKey, SubnetName, VpcName};
+use model::{MacAddr, NodeName, Owner, PodKey, PortKey, ServiceKey, SubnetName, VpcName};
 use ovn::{RowKey, diff};
 use proptest::prelude::*;
 
@@ -64,6 +65,26 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn any_service()(
+        sticky: bool,
+        vips in proptest::collection::btree_map((any::<bool>(), 1_u8..4), 0_u8..3, 0..4),
+    ) -> Service {
+        let vip = |(udp, host): (bool, u8)| Vip {
+            protocol: if udp { Protocol::Udp } else { Protocol::Tcp },
+            address: SocketAddr::from(([10, 96, 0, host], 80)),
+        };
+        let backends = |count| (0..count).map(|host| SocketAddr::from(([10, 0, 1, host], 8080)));
+        Service {
+            affinity: if sticky { Affinity::ClientIp } else { Affinity::None },
+            vips: vips
+                .into_iter()
+                .map(|(key, count)| (vip(key), backends(count).collect()))
+                .collect::<BTreeMap<_, _>>(),
+        }
+    }
+}
+
 fn port_key(index: u8) -> PortKey {
     PortKey::primary(PodKey::new("default", format!("p{index}")).unwrap())
 }
@@ -75,6 +96,7 @@ prop_compose! {
         has_join in proptest::bool::weighted(0.9),
         subnets in (any_subnet(0), any_subnet(1), any_subnet(2)),
         nodes in (any_node(2), any_node(3), any_node(4)),
+        services in proptest::collection::btree_map("s[1-3]", any_service(), 0..3),
         ports in proptest::collection::vec((0_u8..8).prop_flat_map(|i| (Just(i), any_port(i))), 0..6),
     ) -> Inputs {
         let mut inputs = Inputs::new(settings());
@@ -92,6 +114,10 @@ prop_compose! {
         for (index, node) in [nodes.0, nodes.1, nodes.2].into_iter().enumerate() {
             inputs.nodes.insert(NodeName::new(format!("n{index}")).unwrap(), node);
         }
+        let services = services.into_iter();
+        inputs.services.extend(services.map(|(name, service)| {
+            (ServiceKey::new("default", name).unwrap(), service)
+        }));
         inputs.ports.extend(ports.into_iter().map(|(index, port)| (port_key(index), port)));
         inputs
     }

@@ -9,14 +9,15 @@
     reason = "scenarios are files; the planner reads none"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use controller_plan::{
-    GatewayMode, Inputs, JoinPort, Node, Planned, Port, PortSecurity, RouterLink, Settings, Subnet,
-    Vpc, plan_all,
+    Affinity, GatewayMode, Inputs, JoinPort, Node, Planned, Port, PortSecurity, Protocol,
+    RouterLink, Service, Settings, Subnet, Vip, Vpc, plan_all,
 };
 use model::{NodeName, PodKey, PortKey, SubnetName, VpcName};
 use serde::Deserialize;
@@ -34,6 +35,8 @@ struct Cluster {
     nodes: BTreeMap<String, NodeText>,
     #[serde(default)]
     pods: BTreeMap<String, PodText>,
+    #[serde(default)]
+    services: BTreeMap<String, ServiceText>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +71,17 @@ struct PodText {
     port_security: bool,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServiceText {
+    #[serde(default)]
+    sticky: bool,
+    #[serde(default)]
+    tcp: BTreeMap<SocketAddr, BTreeSet<SocketAddr>>,
+    #[serde(default)]
+    udp: BTreeMap<SocketAddr, BTreeSet<SocketAddr>>,
+}
+
 fn default_vpc() -> String {
     "ovn-cluster".to_owned()
 }
@@ -97,6 +111,11 @@ fn inputs(cluster: Cluster) -> Inputs {
         let pod: PodKey = name.parse().unwrap();
         inputs.ports.insert(PortKey::primary(pod), port(&text));
     }
+    for (name, text) in cluster.services {
+        inputs
+            .services
+            .insert(name.parse().unwrap(), service(&text));
+    }
     inputs
 }
 
@@ -115,6 +134,23 @@ fn subnet(text: &SubnetText) -> Subnet {
         } else {
             RouterLink::Connected
         },
+    }
+}
+
+fn service(text: &ServiceText) -> Service {
+    let of = |protocol, vips: &BTreeMap<SocketAddr, BTreeSet<SocketAddr>>| {
+        let vips = vips.clone().into_iter();
+        vips.map(move |(address, backends)| (Vip { protocol, address }, backends))
+    };
+    Service {
+        affinity: if text.sticky {
+            Affinity::ClientIp
+        } else {
+            Affinity::None
+        },
+        vips: of(Protocol::Tcp, &text.tcp)
+            .chain(of(Protocol::Udp, &text.udp))
+            .collect(),
     }
 }
 

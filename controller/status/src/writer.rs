@@ -164,6 +164,8 @@ const fn validation_reason(kind: Kind) -> &'static str {
         Kind::Node => "ValidateNodeNetworkFailed",
         Kind::Vpc => "ValidateVpcFailed",
         Kind::Ip => "ValidateIPFailed",
+        Kind::Service => "ValidateServiceFailed",
+        Kind::EndpointSlice => "ValidateEndpointSliceFailed",
     }
 }
 

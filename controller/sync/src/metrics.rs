@@ -43,6 +43,7 @@ impl Metrics {
         let kind = match owner {
             Owner::Vpc(_) => "vpc",
             Owner::Subnet(_) => "subnet",
+            Owner::LoadBalancers(_) => "load-balancers",
             Owner::Node(_) => "node",
             Owner::Port(_) => "port",
         };

@@ -11,5 +11,5 @@ pub mod priority;
 
 pub use address::{AddressRange, Cidr, CidrPair, DualStack, IpFamily};
 pub use mac::MacAddr;
-pub use name::{NodeName, PodKey, PortKey, Provider, SubnetName, VpcName};
+pub use name::{NodeName, PodKey, PortKey, Provider, ServiceKey, SubnetName, VpcName};
 pub use owner::Owner;

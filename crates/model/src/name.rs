@@ -102,6 +102,13 @@ pub struct PodKey {
     pub name: String,
 }
 
+/// A service by namespace and name, printed as `<namespace>/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceKey {
+    pub namespace: String,
+    pub name: String,
+}
+
 /// The network that a port of a pod belongs to: the middle part of its annotations,
 /// `<provider>.kubernetes.io/<key>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -156,6 +163,39 @@ impl FromStr for PodKey {
             Some((namespace, name)) => Self::new(namespace, name),
             None => Err(InvalidName {
                 kind: "pod",
+                text: text.to_owned(),
+            }),
+        }
+    }
+}
+
+// === impl ServiceKey ===
+
+impl ServiceKey {
+    /// # Errors
+    /// When one of the two is not a valid Kubernetes object name.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Result<Self, InvalidName> {
+        let (namespace, name) = (namespace.into(), name.into());
+        check("namespace", &namespace)?;
+        check("service", &name)?;
+        Ok(Self { namespace, name })
+    }
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl FromStr for ServiceKey {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            Some((namespace, name)) => Self::new(namespace, name),
+            None => Err(InvalidName {
+                kind: "service",
                 text: text.to_owned(),
             }),
         }
@@ -280,6 +320,7 @@ mod tests {
             let owners = [
                 Owner::Vpc(VpcName::new(name.clone()).unwrap()),
                 Owner::Subnet(SubnetName::new(name.clone()).unwrap()),
+                Owner::LoadBalancers(VpcName::new(name.clone()).unwrap()),
                 Owner::Node(NodeName::new(name).unwrap()),
                 Owner::Port(PortKey::primary(pod.clone())),
                 Owner::Port(PortKey { pod, provider }),

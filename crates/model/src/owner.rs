@@ -14,6 +14,8 @@ pub enum Owner {
     Vpc(VpcName),
     /// A subnet's logical switch and its link to the router.
     Subnet(SubnetName),
+    /// The load balancers of a VPC, shared by its subnets.
+    LoadBalancers(VpcName),
     /// A node's port on the join switch, its policies and its port group.
     Node(NodeName),
     /// One port of a pod.
@@ -32,6 +34,7 @@ impl fmt::Display for Owner {
         match self {
             Self::Vpc(name) => write!(f, "vpc/{name}"),
             Self::Subnet(name) => write!(f, "subnet/{name}"),
+            Self::LoadBalancers(name) => write!(f, "load-balancers/{name}"),
             Self::Node(name) => write!(f, "node/{name}"),
             Self::Port(key) => write!(f, "port/{key}"),
         }
@@ -47,6 +50,7 @@ impl FromStr for Owner {
         match kind {
             "vpc" => VpcName::new(name).map(Self::Vpc).ok(),
             "subnet" => SubnetName::new(name).map(Self::Subnet).ok(),
+            "load-balancers" => VpcName::new(name).map(Self::LoadBalancers).ok(),
             "node" => NodeName::new(name).map(Self::Node).ok(),
             "port" => name.parse().map(Self::Port).ok(),
             _ => None,

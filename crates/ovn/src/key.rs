@@ -12,6 +12,7 @@ pub enum RowKey {
     LogicalRouter(String),
     LogicalSwitch(String),
     PortGroup(String),
+    LoadBalancer(String),
     LogicalRouterPort(String),
     LogicalSwitchPort(String),
     RouterPolicy {
@@ -35,6 +36,7 @@ impl RowKey {
             Self::LogicalRouter(_) => &nb::LOGICAL_ROUTER,
             Self::LogicalSwitch(_) => &nb::LOGICAL_SWITCH,
             Self::PortGroup(_) => &nb::PORT_GROUP,
+            Self::LoadBalancer(_) => &nb::LOAD_BALANCER,
             Self::LogicalRouterPort(_) => &nb::LOGICAL_ROUTER_PORT,
             Self::LogicalSwitchPort(_) => &nb::LOGICAL_SWITCH_PORT,
             Self::RouterPolicy { .. } => &nb::LOGICAL_ROUTER_POLICY,
@@ -51,6 +53,7 @@ impl RowKey {
             "Logical_Router" => name(nb::logical_router::NAME).map(Self::LogicalRouter),
             "Logical_Switch" => name(nb::logical_switch::NAME).map(Self::LogicalSwitch),
             "Port_Group" => name(nb::port_group::NAME).map(Self::PortGroup),
+            "Load_Balancer" => name(nb::load_balancer::NAME).map(Self::LoadBalancer),
             "Logical_Router_Port" => {
                 name(nb::logical_router_port::NAME).map(Self::LogicalRouterPort)
             }
@@ -81,6 +84,7 @@ fn router_of(row: &Row) -> Option<String> {
         RowKey::LogicalRouter(router) => Some(router.clone()),
         RowKey::LogicalSwitch(_)
         | RowKey::PortGroup(_)
+        | RowKey::LoadBalancer(_)
         | RowKey::LogicalRouterPort(_)
         | RowKey::LogicalSwitchPort(_)
         | RowKey::RouterPolicy { .. }
@@ -96,6 +100,7 @@ impl fmt::Display for RowKey {
             Self::LogicalRouter(name)
             | Self::LogicalSwitch(name)
             | Self::PortGroup(name)
+            | Self::LoadBalancer(name)
             | Self::LogicalRouterPort(name)
             | Self::LogicalSwitchPort(name) => write!(f, "{table} {name}"),
             Self::RouterPolicy {

@@ -25,12 +25,24 @@ pub const TABLES: &[Managed] = &[
     Managed {
         table: &nb::LOGICAL_SWITCH,
         columns: &["name", "other_config", "external_ids"],
-        children: &["ports"],
+        children: &["ports", "load_balancer"],
     },
     Managed {
         table: &nb::PORT_GROUP,
         columns: &["name", "external_ids"],
         children: &["ports"],
+    },
+    Managed {
+        table: &nb::LOAD_BALANCER,
+        columns: &[
+            "name",
+            "protocol",
+            "vips",
+            "selection_fields",
+            "options",
+            "external_ids",
+        ],
+        children: &[],
     },
     Managed {
         table: &nb::LOGICAL_ROUTER_PORT,

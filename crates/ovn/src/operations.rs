@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ovsdb::{Condition, Datum, Mutation, Mutator, Operation};
+use ovsdb::{Atom, Condition, Datum, Mutation, Mutator, Operation};
 use uuid::Uuid;
 
 use crate::diff::{Change, Update};
@@ -21,7 +21,8 @@ pub struct Unresolved {
 /// The operations of one transaction that performs `changes` on the database seen by `view`.
 ///
 /// `fresh` gives new UUIDs. What was read is guarded by `wait` operations, so the transaction
-/// fails as a whole when the database has moved on.
+/// fails as a whole when the database has moved on. Maps need no guard: only the entries that
+/// differ are written, each only in the place of the entry that was read.
 ///
 /// # Errors
 /// When a parent is missing: plan its owner first, or together with this one.
@@ -42,6 +43,7 @@ pub fn operations(
             Change::Update { key, update } => {
                 steps.guards.extend(unchanged_guard(key, uuid, update));
                 steps.writes.extend(update_columns(key, uuid, update));
+                steps.writes.extend(update_maps(key, uuid, update));
                 steps.link(key, uuid, Membership::Leaves, &update.unlinked)?;
                 steps.link(key, uuid, Membership::Joins, &update.linked)?;
             }
@@ -184,9 +186,9 @@ impl<'a> Resolver<'a> {
     }
 }
 
-fn wire_row(columns: &BTreeMap<&'static str, Datum>) -> ovsdb::Row {
+fn wire_row<'a>(columns: impl IntoIterator<Item = (&'a &'static str, &'a Datum)>) -> ovsdb::Row {
     columns
-        .iter()
+        .into_iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect()
 }
@@ -206,26 +208,74 @@ fn delete(key: &RowKey, uuid: Uuid) -> Operation {
     }
 }
 
+/// Sets the columns that are no maps.
 fn update_columns(key: &RowKey, uuid: Uuid, update: &Update) -> Option<Operation> {
-    (!update.columns.is_empty()).then(|| Operation::Update {
+    let row = wire_row(sets(&update.columns));
+    (!row.is_empty()).then(|| Operation::Update {
         table: key.table().name.to_owned(),
         condition: Condition::uuid(uuid),
-        row: wire_row(&update.columns),
+        row,
     })
+}
+
+/// Changes the entries of maps that differ, so that one entry of thousands costs one entry.
+fn update_maps(key: &RowKey, uuid: Uuid, update: &Update) -> Option<Operation> {
+    let mutations: Vec<Mutation> = update
+        .columns
+        .iter()
+        .filter_map(|(column, new)| Some((column, new, update.replaced.get(column)?)))
+        .flat_map(|(column, new, old)| map_mutations(column, new, old))
+        .collect();
+    (!mutations.is_empty()).then(|| Operation::Mutate {
+        table: key.table().name.to_owned(),
+        condition: Condition::uuid(uuid),
+        mutations,
+    })
+}
+
+/// An entry is deleted only with the value that was read, and inserted only where its key is free
+/// (RFC 7047, section 5.1).
+fn map_mutations(column: &str, new: &Datum, old: &Datum) -> Vec<Mutation> {
+    let (Datum::Map(new), Datum::Map(old)) = (new, old) else {
+        return Vec::new();
+    };
+    let surplus = entries_beyond(old, new);
+    let missing = entries_beyond(new, old);
+    [(Mutator::Delete, surplus), (Mutator::Insert, missing)]
+        .into_iter()
+        .filter(|(_, entries)| !entries.is_empty())
+        .map(|(mutator, entries)| Mutation::new(column, mutator, Datum::Map(entries)))
+        .collect()
+}
+
+/// The entries of `map` that `other` has not, or has with another value.
+fn entries_beyond(
+    map: &BTreeMap<Atom, Atom>,
+    other: &BTreeMap<Atom, Atom>,
+) -> BTreeMap<Atom, Atom> {
+    map.iter()
+        .filter(|(key, value)| other.get(key) != Some(value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+fn sets<'a>(
+    columns: &'a BTreeMap<&'static str, Datum>,
+) -> impl Iterator<Item = (&'a &'static str, &'a Datum)> {
+    columns
+        .iter()
+        .filter(|(_, value)| matches!(value, Datum::Set(_)))
 }
 
 /// Holds while the replaced columns have the values that were read.
 fn unchanged_guard(key: &RowKey, uuid: Uuid, update: &Update) -> Option<Operation> {
-    (!update.replaced.is_empty()).then(|| Operation::Wait {
+    let read = wire_row(sets(&update.replaced));
+    (!read.is_empty()).then(|| Operation::Wait {
         table: key.table().name.to_owned(),
         condition: Condition::uuid(uuid),
-        columns: update
-            .replaced
-            .keys()
-            .map(|name| (*name).to_owned())
-            .collect(),
+        columns: read.iter().map(|(name, _)| name.to_owned()).collect(),
         until: ovsdb::Until::Equal,
-        rows: vec![wire_row(&update.replaced)],
+        rows: vec![read],
         timeout_ms: Some(0),
     })
 }

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Owner, SubnetName};
-use ovn::nb::{self, logical_router as lr, logical_router_policy as policy, logical_switch as ls};
-use ovn::nb::{logical_switch_port as lsp, port_group as pg};
+use ovn::nb::{self, load_balancer as lb, logical_router as lr, logical_router_policy as policy};
+use ovn::nb::{logical_switch as ls, logical_switch_port as lsp, port_group as pg};
 use ovn::{Row, RowKey, Rows, View, apply, diff, operations, owned};
-use ovsdb::{Datum, Mutator, Operation};
+use ovsdb::{Atom, Datum, Mutator, Operation};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -43,6 +43,16 @@ fn port(name: &str, address: &str, groups: &BTreeSet<String>) -> (RowKey, Row) {
     (RowKey::LogicalSwitchPort(name.to_owned()), row)
 }
 
+fn load_balancer(vips: BTreeMap<String, String>) -> (RowKey, Row) {
+    let row = Row::new(&nb::LOAD_BALANCER)
+        .with(lb::NAME, "lb")
+        .with(lb::PROTOCOL, Some("tcp".to_owned()))
+        .with(lb::VIPS, vips)
+        .with(lb::EXTERNAL_IDS, owned::external_ids(&owner("s")))
+        .linked(RowKey::LogicalSwitch("s0".to_owned()), ls::LOAD_BALANCER);
+    (RowKey::LoadBalancer("lb".to_owned()), row)
+}
+
 fn route_policy(priority: i64, nexthop: &str) -> (RowKey, Row) {
     let router = "r".to_owned();
     let row = Row::new(&nb::LOGICAL_ROUTER_POLICY)
@@ -73,7 +83,8 @@ fn any_rows() -> impl Strategy<Value = Rows> {
         0..5,
     );
     let policies = proptest::collection::btree_map(0_i64..4, "10\\.0\\.0\\.[1-3]", 0..4);
-    (ports, policies, "[ab]").prop_map(|(ports, policies, note)| {
+    let vips = proptest::option::of(proptest::collection::btree_map("v[0-4]", "b[12]", 0..5));
+    (ports, policies, "[ab]", vips).prop_map(|(ports, policies, note, vips)| {
         let router = Row::new(&nb::LOGICAL_ROUTER)
             .with(lr::NAME, "r")
             .with(lr::EXTERNAL_IDS, owned::external_ids(&owner("s")));
@@ -88,6 +99,7 @@ fn any_rows() -> impl Strategy<Value = Rows> {
                 .iter()
                 .map(|(name, (address, groups))| port(name, address, groups)),
         );
+        rows.extend(vips.map(load_balancer));
         rows.extend(
             policies
                 .iter()
@@ -145,6 +157,12 @@ impl Tables {
         self.0.retain(|uuid, (table, _)| {
             !children.contains(&table.as_str()) || referred.contains(uuid)
         });
+        let present: BTreeSet<Uuid> = self.0.keys().copied().collect();
+        for (_, row) in self.0.values_mut() {
+            let weak = row.datum("load_balancer");
+            let alive: Vec<Uuid> = weak.uuids().filter(|uuid| present.contains(uuid)).collect();
+            row.insert("load_balancer", Datum::set(alive));
+        }
     }
 
     fn view(&self) -> View {
@@ -176,6 +194,9 @@ fn uuid_of(condition: &ovsdb::Condition) -> Uuid {
 }
 
 fn mutate(row: &mut ovsdb::Row, mutation: &ovsdb::Mutation) {
+    if let Datum::Map(entries) = &mutation.value {
+        return mutate_map(row, mutation, entries);
+    }
     let mut uuids: BTreeSet<Uuid> = row.datum(&mutation.column).uuids().collect();
     for uuid in mutation.value.uuids() {
         match mutation.mutator {
@@ -189,6 +210,23 @@ fn mutate(row: &mut ovsdb::Row, mutation: &ovsdb::Mutation) {
         };
     }
     row.insert(mutation.column.clone(), Datum::set(uuids));
+}
+
+/// An insert leaves keys alone that are there, a delete leaves entries alone with another value.
+fn mutate_map(row: &mut ovsdb::Row, mutation: &ovsdb::Mutation, entries: &BTreeMap<Atom, Atom>) {
+    let mut map: BTreeMap<Atom, Atom> = row
+        .datum(&mutation.column)
+        .pairs()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    for (key, value) in entries {
+        if mutation.mutator == Mutator::Insert {
+            map.entry(key.clone()).or_insert_with(|| value.clone());
+        } else if map.get(key) == Some(value) {
+            map.remove(key);
+        }
+    }
+    row.insert(mutation.column.clone(), Datum::Map(map));
 }
 
 proptest! {
@@ -236,6 +274,26 @@ proptest! {
         }));
         prop_assert_eq!(followed.rows_of(&owner("s")), tables.view().rows_of(&owner("s")));
     }
+}
+
+#[test]
+fn one_vip_of_many_costs_one_entry_and_no_guard() {
+    let vips = |backend: &str| {
+        let many = (0..1000).map(|number| (format!("10.96.0.1:{number}"), "10.0.0.1:1".to_owned()));
+        let one = ("10.96.0.1:7".to_owned(), backend.to_owned());
+        many.chain([one]).collect::<BTreeMap<_, _>>()
+    };
+    let (mut tables, mut next) = (Tables::default(), 0);
+    let rows = |backend| Rows::from([switch("s0", ""), load_balancer(vips(backend))]);
+    tables.commit(&rows("10.0.0.1:1"), &mut next);
+    let view = tables.view();
+    let changes = diff(&rows("10.0.0.2:1"), &view.rows_of(&owner("s")));
+    let operations = operations(&changes, &view, Uuid::nil).unwrap();
+    let [Operation::Mutate { mutations, .. }] = operations.as_slice() else {
+        panic!("{operations:?}");
+    };
+    let entries: Vec<usize> = mutations.iter().map(|it| it.value.len()).collect();
+    assert_eq!(entries, [1, 1]);
 }
 
 #[test]
