@@ -1,8 +1,8 @@
-//! Do packets flow? Ping and TCP between two namespaces.
+//! Do packets flow? Ping, TCP and UDP between two namespaces.
 
 use std::{
     io::{Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     thread,
     time::Duration,
 };
@@ -18,6 +18,7 @@ pub const LARGE: usize = 10_000_000;
 pub const SMALL: usize = 500;
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+const DATAGRAM_DEADLINE: Duration = Duration::from_secs(2);
 /// Without progress for so long a transfer has failed.
 const STALL: Duration = Duration::from_secs(5);
 
@@ -81,11 +82,47 @@ pub fn tcp(client: &Netns, server: &Netns, address: IpAddr, bytes: usize) -> Res
 /// # Errors
 /// The namespace has no such family.
 pub fn listen(netns: &Netns, family: IpFamily) -> Result<TcpListener> {
-    let any: IpAddr = match family {
+    netns.run(|| TcpListener::bind((any(family), 0)).context("cannot listen"))
+}
+
+/// A UDP socket in a namespace, on every address of a family and a free port.
+///
+/// # Errors
+/// The namespace has no such family.
+pub fn listen_udp(netns: &Netns, family: IpFamily) -> Result<UdpSocket> {
+    netns.run(|| UdpSocket::bind((any(family), 0)).context("cannot listen"))
+}
+
+fn any(family: IpFamily) -> IpAddr {
+    match family {
         IpFamily::V4 => Ipv4Addr::UNSPECIFIED.into(),
         IpFamily::V6 => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    netns.run(|| TcpListener::bind((any, 0)).context("cannot listen"))
+    }
+}
+
+/// Sends a datagram from `client` to `address`, such as a VIP of the `server` socket, and has it
+/// answered from there.
+///
+/// # Errors
+/// No datagram, or no answer that seems to come from `address`, within two seconds.
+pub fn udp_to(client: &Netns, server: &UdpSocket, address: SocketAddr) -> Result<()> {
+    let socket = listen_udp(client, IpFamily::of(address.ip()))?;
+    let mut buffer = [0; 16];
+    socket.set_read_timeout(Some(DATAGRAM_DEADLINE))?;
+    server.set_read_timeout(Some(DATAGRAM_DEADLINE))?;
+    socket.connect(address)?;
+    socket
+        .send(b"question")
+        .with_context(|| format!("{} cannot send to {address}", client.name()))?;
+    let (_length, peer) = server
+        .recv_from(&mut buffer)
+        .with_context(|| format!("no datagram to {address} arrived"))?;
+    server.send_to(b"answer", peer)?;
+    let length = socket
+        .recv(&mut buffer)
+        .with_context(|| format!("no answer came from {address}"))?;
+    ensure!(length == b"answer".len(), "another answer came");
+    Ok(())
 }
 
 /// Like [`tcp`], to an address that need not be the listener's own, such as a VIP.
