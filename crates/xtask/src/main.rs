@@ -1,10 +1,11 @@
-//! The project's own commands: test, codegen, tidy, cluster, bench.
+//! The project's own commands: test, codegen, tidy, images, cluster, bench.
 
 mod bench;
 mod cluster;
 mod codegen;
 mod console;
 mod host;
+mod images;
 mod process;
 mod shim;
 mod test;
@@ -35,6 +36,8 @@ enum Task {
     Tidy,
     /// Build the CNI plugin as a static program.
     Shim,
+    /// Build the images of deploy/images.
+    Images(images::Args),
     /// A real Kubernetes cluster on this host.
     Cluster(cluster::Args),
     /// Measure, next to a peer.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Shim => {
             shim::build(&workspace).map(|plugin| console::say(&plugin.display().to_string()))
         }
+        Task::Images(args) => images::run(&workspace, &args),
         Task::Cluster(args) => cluster::run(&workspace, args),
         Task::Bench(args) => bench::run(&workspace, &args),
     };

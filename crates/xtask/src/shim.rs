@@ -43,12 +43,7 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     let mut cargo = process::cargo(workspace, &arguments);
     cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
     process::run(cargo)?;
-    let folder = std::env::var_os("CARGO_TARGET_DIR");
-    let folder = folder.map_or_else(
-        || workspace.path("target"),
-        |folder| workspace.root().join(folder),
-    );
-    Ok(folder.join(target).join("shim/cni-shim"))
+    Ok(workspace.target().join(target).join("shim/cni-shim"))
 }
 
 /// Whether the toolchain has the standard library of a target.

@@ -26,4 +26,10 @@ impl Workspace {
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
     }
+
+    /// Where cargo puts what it builds.
+    pub(crate) fn target(&self) -> PathBuf {
+        let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        self.root.join(folder)
+    }
 }
