@@ -3,14 +3,17 @@
 use std::{net::IpAddr, path::Path};
 
 use anyhow::{Context, Result};
+use assets::versions::HELM;
 use model::DualStack;
 use testkit::{Families, Netns, command::Invocation};
 
 use crate::{
     REMEDY, cgroup, control_plane,
     directory::{Directory, Record},
-    image, network,
+    image::{self, Import},
+    network,
     node::Node,
+    outside,
 };
 
 /// A cluster that runs.
@@ -84,6 +87,12 @@ impl Cluster {
         network::outside()
     }
 
+    /// The addresses behind it that a web server listens on; [`outside::ADDRESS_PATH`] there
+    /// answers with the client's address.
+    pub fn outside_addresses(&self) -> DualStack<IpAddr> {
+        outside::addresses(self.families)
+    }
+
     /// `kubectl` as an administrator, where the API server is.
     ///
     /// # Errors
@@ -92,6 +101,22 @@ impl Cluster {
         Ok(Invocation::new(assets::kubernetes("kubectl")?)
             .arg("--kubeconfig")
             .arg(self.directory.kubeconfig())
+            .arg("--cache-dir")
+            .arg(self.directory.client("kubectl"))
+            .in_netns(network::control().path()))
+    }
+
+    /// `helm` as an administrator, where the API server is.
+    ///
+    /// # Errors
+    /// It was never built.
+    pub fn helm(&self) -> Result<Invocation> {
+        let helm = self.directory.client("helm");
+        Ok(Invocation::new(assets::go_tool(HELM)?)
+            .env("KUBECONFIG", self.directory.kubeconfig())
+            .env("HELM_CACHE_HOME", helm.join("cache"))
+            .env("HELM_CONFIG_HOME", helm.join("config"))
+            .env("HELM_DATA_HOME", helm.join("data"))
             .in_netns(network::control().path()))
     }
 
@@ -107,11 +132,11 @@ impl Cluster {
             .map(drop)
     }
 
-    /// Gives an image to every node; see [`image::import`].
+    /// Gives an image to every node, unless they have exactly this archive from before.
     ///
     /// # Errors
-    /// The archive cannot be read, or a node's containerd refuses it.
-    pub fn import_image(&self, archive: &Path) -> Result<()> {
+    /// The archive cannot be read, or a node's containerd refuses it: then what is wrong with it.
+    pub fn import_image(&self, archive: &Path) -> Result<Import> {
         image::import(&self.directory, &self.nodes, archive)
     }
 

@@ -12,8 +12,8 @@ use crate::{cgroup, dns, image::PAUSE};
 const RUNTIME: &str = "unix:///run/containerd/containerd.sock";
 
 /// The addresses of pods when the chart is installed with its default values.
-const PODS_V4: &str = "10.16.0.0/16";
-const PODS_V6: &str = "fd00:10:16::/112";
+pub const PODS_V4: &str = "10.16.0.0/16";
+pub const PODS_V6: &str = "fd00:10:16::/112";
 
 /// containerd 1.7.
 pub(crate) fn containerd() -> String {

@@ -63,6 +63,11 @@ impl Directory {
         self.path.join("archives")
     }
 
+    /// What a client program of the administrator keeps between its runs.
+    pub(crate) fn client(&self, name: &str) -> PathBuf {
+        self.path.join("clients").join(name)
+    }
+
     /// A kubeconfig that may do everything, usable in the namespaces of the cluster.
     pub fn kubeconfig(&self) -> PathBuf {
         self.control().join("admin.kubeconfig")

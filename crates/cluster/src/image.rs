@@ -5,6 +5,7 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -21,6 +22,9 @@ use crate::{
 pub const PAUSE: &str = "docker.io/kubeovn-rs/pause:v0.1.0";
 /// A shell and small tools, for pods of tests.
 pub const BUSYBOX: &str = "docker.io/kubeovn-rs/busybox:v0.1.0";
+
+/// An image of some hundred megabytes on a busy host.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
@@ -113,8 +117,7 @@ struct Blob {
 impl Blob {
     /// Moves a file into the layout.
     fn keep(layout: &Path, file: &Path, media_type: &'static str) -> Result<Self> {
-        let sum = Invocation::new("sha256sum").arg(file).read()?;
-        let sha256 = sum.split_whitespace().next().unwrap_or_default().to_owned();
+        let sha256 = sha256(file)?;
         let size = fs::metadata(file)?.len();
         fs::rename(file, layout.join("blobs/sha256").join(&sha256))
             .context("cannot keep a blob")?;
@@ -140,33 +143,55 @@ impl Blob {
     }
 }
 
-/// Gives an image to every node.
-///
-/// # Errors
-/// The archive cannot be read, or a node's containerd refuses it: then what is wrong with it.
-pub fn import(directory: &Directory, nodes: &[Node], archive: &Path) -> Result<()> {
+/// What became of an image that was to be given to the nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Import {
+    /// The nodes have it now.
+    Done,
+    /// They had it from before.
+    Unchanged,
+}
+
+/// Gives an image to every node, unless the last archive of this name had the same contents.
+pub(crate) fn import(directory: &Directory, nodes: &[Node], archive: &Path) -> Result<Import> {
     let name = archive.file_name().unwrap_or_else(|| OsStr::new("image"));
+    let sum = sha256(archive)?;
+    let stamp = directory.archives().join(name).with_extension("sha256");
+    if fs::read_to_string(&stamp).is_ok_and(|imported| imported == sum) {
+        return Ok(Import::Unchanged);
+    }
     let shared = directory.archives().join(name);
     let is_elsewhere = shared != archive;
     if is_elsewhere {
         fs::copy(archive, &shared)
             .with_context(|| format!("cannot copy the image {}", archive.display()))?;
     }
-    let imported = nodes.iter().try_for_each(|node| {
-        node.command("ctr")?
-            .args(["--namespace", "k8s.io", "images", "import"])
-            .arg(Path::new("/mnt").join(name))
-            .read()
-            .map(drop)
-            .with_context(|| {
-                let archive = archive.display();
-                format!("{} refuses the image {archive}: build it anew", node.name())
-            })
-    });
+    let imported = nodes
+        .iter()
+        .try_for_each(|node| import_on(node, name, archive));
     if is_elsewhere {
         fs::remove_file(&shared).context("cannot remove a copy of an image")?;
     }
-    imported
+    imported?;
+    write(&stamp, sum)?;
+    Ok(Import::Done)
+}
+
+/// From the directory of archives, as the node sees it.
+fn import_on(node: &Node, name: &OsStr, archive: &Path) -> Result<()> {
+    let import = node
+        .command("ctr")?
+        .args(["--namespace", "k8s.io", "images", "import"])
+        .arg(Path::new("/mnt").join(name));
+    import.deadline(PATIENCE).read().map(drop).with_context(|| {
+        let archive = archive.display();
+        format!("{} refuses the image {archive}: build it anew", node.name())
+    })
+}
+
+fn sha256(file: &Path) -> Result<String> {
+    let sum = Invocation::new("sha256sum").arg(file).read()?;
+    Ok(sum.split_whitespace().next().unwrap_or_default().to_owned())
 }
 
 /// Writes the images that every cluster needs, and returns their archives.
@@ -217,7 +242,7 @@ fn coredns() -> Result<Image> {
 }
 
 /// Debian's static busybox, which runs in any root.
-fn busybox_program() -> Result<PathBuf> {
+pub(crate) fn busybox_program() -> Result<PathBuf> {
     Ok(assets::node_root()?.path().join("usr/bin/busybox"))
 }
 

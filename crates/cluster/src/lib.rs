@@ -31,16 +31,22 @@ mod identity;
 pub mod image;
 mod network;
 pub mod node;
+pub mod outside;
 mod sysctl;
 pub mod trial;
 mod up;
 
 pub use builder::Builder;
 pub use cluster::Cluster;
+pub use config::{PODS_V4, PODS_V6};
 pub use directory::Directory;
 pub use down::down;
+pub use image::Import;
 pub use node::Node;
-pub use testkit::Families;
+pub use testkit::{
+    Families,
+    api_server::{SERVICES_V4, SERVICES_V6},
+};
 pub use up::{Options, up};
 
 /// The directory of a cluster when the user names none.

@@ -1,6 +1,6 @@
 //! Who is where on the cluster's two networks.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::Result;
 use model::DualStack;
@@ -22,7 +22,8 @@ const CONTROL_HOST: u8 = 2;
 const FIRST_NODE_HOST: u8 = 11;
 
 /// The addresses of the outside host that are in no network of the nodes (RFC 5737, RFC 3849).
-const OUTSIDE_ADDRESSES: [&str; 2] = ["192.0.2.1/32", "2001:db8::1/128"];
+pub(crate) const OUTSIDE_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+pub(crate) const OUTSIDE_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
 
 /// The namespace of a part of the cluster.
 pub(crate) fn netns(part: &str) -> Netns {
@@ -62,7 +63,8 @@ pub(crate) fn lay_out(families: Families) -> Result<()> {
     }
     let outside = make(OUTSIDE)?;
     join(&outside, families, OUTSIDE_HOST)?;
-    outside.ip(OUTSIDE_ADDRESSES.map(|address| format!("address add {address} dev lo")))?;
+    let behind = [OUTSIDE_V4, OUTSIDE_V6];
+    outside.ip(behind.map(|address| format!("address add {address} dev lo")))?;
     let control = make(CONTROL)?;
     join(&control, families, CONTROL_HOST)?;
     route_by_outside(&control, families)

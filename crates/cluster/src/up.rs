@@ -10,7 +10,7 @@ use crate::{
     cluster::Cluster,
     control_plane,
     directory::{Directory, Record, create},
-    dns, image, network,
+    dns, image, network, outside,
     sysctl::Sysctls,
 };
 
@@ -70,6 +70,7 @@ async fn make(cluster: &Cluster, say: impl Fn(&str)) -> Result<()> {
     let directory = cluster.directory();
     say("Starting the control plane");
     network::lay_out(cluster.families())?;
+    outside::start(directory, cluster.families())?;
     let names: Vec<String> = cluster
         .nodes()
         .iter()

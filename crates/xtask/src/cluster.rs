@@ -50,7 +50,7 @@ enum Action {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Families {
+pub(crate) enum Families {
     V4,
     V6,
     Dual,
@@ -107,10 +107,10 @@ fn kubectl(workspace: &Workspace, directory: &Directory, arguments: &[OsString])
 }
 
 fn import(directory: &Directory, archive: &Path) -> Result<()> {
-    Cluster::open(directory)?.import_image(archive)
+    Cluster::open(directory)?.import_image(archive).map(drop)
 }
 
-fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

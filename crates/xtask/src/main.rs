@@ -1,13 +1,15 @@
-//! The project's own commands: test, codegen, tidy, images, cluster, bench.
+//! The project's own commands: test, codegen, tidy, images, cluster, demo, bench.
 
 mod bench;
 mod cluster;
 mod codegen;
 mod console;
+mod demo;
 mod host;
 mod images;
 mod process;
 mod shim;
+mod stopwatch;
 mod test;
 mod tidy;
 mod workspace;
@@ -40,6 +42,8 @@ enum Task {
     Images(images::Args),
     /// A real Kubernetes cluster on this host.
     Cluster(cluster::Args),
+    /// The product on such a cluster, and a table of who reaches whom.
+    Demo(demo::Args),
     /// Measure, next to a peer.
     Bench(bench::Args),
 }
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         }
         Task::Images(args) => images::run(&workspace, &args),
         Task::Cluster(args) => cluster::run(&workspace, args),
+        Task::Demo(args) => demo::run(&workspace, &args),
         Task::Bench(args) => bench::run(&workspace, &args),
     };
     match done {

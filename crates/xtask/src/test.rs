@@ -3,7 +3,6 @@
 mod level;
 mod report;
 mod steps;
-mod stopwatch;
 mod tally;
 
 use anyhow::{Result, bail};
@@ -11,10 +10,9 @@ use anyhow::{Result, bail};
 use self::{
     level::Level,
     report::{Entry, Report},
-    stopwatch::Stopwatch,
     tally::Tally,
 };
-use crate::{console, workspace::Workspace};
+use crate::{console, stopwatch::Stopwatch, workspace::Workspace};
 
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]

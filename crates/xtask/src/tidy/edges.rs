@@ -102,7 +102,11 @@ const TABLE: &[(&str, Purity, &[&str])] = &[
         ],
     ),
     ("cluster", Effectful, &["model", "testkit", "assets"]),
-    ("xtask", Effectful, &["api", "ovsdb", "assets", "cluster"]),
+    (
+        "xtask",
+        Effectful,
+        &["model", "api", "ovsdb", "testkit", "assets", "cluster"],
+    ),
     (
         "e2e",
         Effectful,

@@ -1,8 +1,8 @@
-//! How long a level takes.
+//! How long something takes.
 
 #[expect(
     clippy::disallowed_types,
-    reason = "a level is measured by the wall clock; there is no runtime whose clock could be paused"
+    reason = "a run is measured by the wall clock; there is no runtime whose clock could be paused"
 )]
 type Clock = std::time::Instant;
 
