@@ -1,5 +1,6 @@
 //! `cargo xtask codegen`: files that are derived from others, checked in, and never edited.
 
+mod chart;
 mod clippy;
 mod crds;
 mod proto;
@@ -65,12 +66,15 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
 
 /// Whether `path` is one that a generator writes.
 pub(crate) fn is_generated_path(path: &str) -> bool {
-    FOLDERS.iter().any(|folder| path.starts_with(folder)) || clippy::is_generated(path)
+    FOLDERS.iter().any(|folder| path.starts_with(folder))
+        || chart::is_generated(path)
+        || clippy::is_generated(path)
 }
 
 fn differing(workspace: &Workspace) -> Result<Vec<Generated>> {
     let mut files = clippy::generate(workspace)?;
     files.extend(crds::generate()?);
+    files.extend(chart::generate(workspace)?);
     files.extend(proto::generate(workspace)?);
     files.extend(rows::generate(workspace)?);
     files.retain(|file| read(workspace, file).as_ref() != Some(&file.text));
