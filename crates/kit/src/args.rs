@@ -39,12 +39,15 @@ pub enum LogFormat {
 #[command(next_help_heading = "Administration")]
 pub struct AdminArgs<const PORT: u16> {
     /// Address of /healthz, /readyz and /metrics
-    #[arg(long, default_value_t = every_address(PORT), value_name = "ADDRESS:PORT")]
+    // not `default_value_t`, whose text is made once for all values of `PORT`
+    #[arg(long, default_value = every_address(PORT), value_name = "ADDRESS:PORT")]
     pub admin_address: SocketAddr,
 }
 
-fn every_address(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))
+/// A few bytes for each command line that is read, which is one.
+fn every_address(port: u16) -> &'static str {
+    let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    address.to_string().leak()
 }
 
 // === impl LogFormat ===
@@ -55,5 +58,27 @@ impl fmt::Display for LogFormat {
             Self::Text => "text",
             Self::Json => "json",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    enum Command {
+        First(AdminArgs<1>),
+        Second(AdminArgs<2>),
+    }
+
+    #[test]
+    fn each_role_of_a_program_has_its_own_default_port() {
+        let port = |role: &str| match Command::parse_from(["program", role]) {
+            Command::First(args) => args.admin_address.port(),
+            Command::Second(args) => args.admin_address.port(),
+        };
+        assert_eq!((port("first"), port("second")), (1, 2));
     }
 }
