@@ -5,10 +5,10 @@
 //! ```
 #![cfg(test)]
 
-use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use cluster::{Cluster, Families, Options, image::BUSYBOX, trial, up};
+use cluster::{Cluster, Families, Footprint, Options, image::BUSYBOX, trial, up};
 use serde_json::{Value, json};
 use testkit::wait_until;
 
@@ -92,7 +92,7 @@ fn an_archive_that_is_no_image_is_refused_with_its_name_and_a_remedy() {
 
 #[test]
 fn down_leaves_nothing_on_the_host() {
-    let before = Footprint::observe();
+    let before = Footprint::observe().unwrap();
     trial::run(2, Families::Dual, async |cluster| {
         cluster.apply(&host_pods().to_string())?;
         for node in cluster.nodes() {
@@ -100,65 +100,7 @@ fn down_leaves_nothing_on_the_host() {
         }
         Ok(())
     });
-    assert_eq!(Footprint::observe(), before);
-}
-
-/// What a cluster could leave behind.
-#[derive(Debug, PartialEq, Eq)]
-struct Footprint {
-    namespaces: BTreeSet<String>,
-    mounts: BTreeSet<String>,
-    groups: BTreeSet<String>,
-    programs: BTreeSet<String>,
-    settings: Vec<String>,
-}
-
-impl Footprint {
-    fn observe() -> Self {
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let settings = [
-            "vm/overcommit_memory",
-            "kernel/panic",
-            "kernel/panic_on_oops",
-        ];
-        Self {
-            namespaces: names("/run/netns")
-                .filter(|name| name.starts_with("kubeovn-"))
-                .collect(),
-            mounts: mounts
-                .lines()
-                .filter(|line| line.contains("/cluster/"))
-                .map(str::to_owned)
-                .collect(),
-            groups: names("/sys/fs/cgroup")
-                .flat_map(|hierarchy| names(&format!("/sys/fs/cgroup/{hierarchy}")))
-                .filter(|name| name.contains("kube"))
-                .collect(),
-            programs: programs(),
-            settings: settings
-                .iter()
-                .filter_map(|name| fs::read_to_string(Path::new("/proc/sys").join(name)).ok())
-                .collect(),
-        }
-    }
-}
-
-fn names(directory: &str) -> impl Iterator<Item = String> + use<> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
-}
-
-/// The command lines of what only a cluster runs; one that has ended and was not yet reaped by
-/// the host has none.
-fn programs() -> BTreeSet<String> {
-    names("/proc")
-        .filter_map(|id| fs::read_to_string(format!("/proc/{id}/cmdline")).ok())
-        .filter(|line| {
-            ["kubelet", "containerd", "kube-proxy"]
-                .iter()
-                .any(|name| line.contains(name))
-        })
-        .collect()
+    assert_eq!(Footprint::observe().unwrap(), before);
 }
 
 /// The status of the node's condition `Ready`.

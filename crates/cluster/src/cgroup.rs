@@ -63,6 +63,13 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
+/// The groups of clusters that exist.
+pub(crate) fn present() -> Result<Vec<String>> {
+    let groups = hierarchies()?.into_iter().map(|path| path.join(GROUP));
+    let present = groups.filter(|group| group.exists());
+    Ok(present.map(|group| group.display().to_string()).collect())
+}
+
 /// Kills every process of the group and removes it; nothing to do is fine.
 pub(crate) async fn remove() -> Result<()> {
     let groups: Vec<PathBuf> = hierarchies()?

@@ -27,6 +27,7 @@ mod detached;
 pub mod directory;
 mod dns;
 mod down;
+mod footprint;
 mod identity;
 pub mod image;
 mod network;
@@ -41,6 +42,7 @@ pub use cluster::Cluster;
 pub use config::{PODS_V4, PODS_V6};
 pub use directory::Directory;
 pub use down::down;
+pub use footprint::Footprint;
 pub use image::Import;
 pub use node::Node;
 pub use testkit::{

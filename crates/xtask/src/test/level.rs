@@ -20,12 +20,14 @@ pub(crate) enum Level {
     Unit,
     /// Tests with root: real OVN, Open vSwitch, kernel, API server.
     Root,
+    /// Tests on whole clusters: kubelet, containerd, images, chart. Only by name.
+    Cluster,
     /// Each crate built alone, and the root level again to find what fails now and then.
     Slow,
 }
 
 impl Level {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Format,
         Self::Tidy,
         Self::Codegen,
@@ -33,6 +35,7 @@ impl Level {
         Self::Docs,
         Self::Unit,
         Self::Root,
+        Self::Cluster,
         Self::Slow,
     ];
 
@@ -46,6 +49,7 @@ impl Level {
             Self::Docs => "documentation builds, links lead somewhere",
             Self::Unit => "units, properties, scenarios, fake peers; no root",
             Self::Root => "real OVN, Open vSwitch, kernel and API server; root",
+            Self::Cluster => "images, chart and demo on a cluster of two nodes; root",
             Self::Slow => {
                 "each crate alone, the root level three more times; no scale or upgrade tests yet"
             }
@@ -55,7 +59,7 @@ impl Level {
     /// Whether the level runs tests that are counted.
     pub(crate) fn counts_tests(self) -> bool {
         match self {
-            Self::Unit | Self::Root | Self::Slow => true,
+            Self::Unit | Self::Root | Self::Cluster | Self::Slow => true,
             Self::Format | Self::Tidy | Self::Codegen | Self::Clippy | Self::Docs => false,
         }
     }
@@ -71,6 +75,7 @@ impl fmt::Display for Level {
             Self::Docs => "docs",
             Self::Unit => "unit",
             Self::Root => "root",
+            Self::Cluster => "cluster",
             Self::Slow => "slow",
         })
     }

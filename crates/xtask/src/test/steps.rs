@@ -22,6 +22,9 @@ const REPETITIONS: u32 = 3;
 /// The feature that a test program with tests that need root requires (`required-features`).
 const ROOT_TESTS: &str = "root-tests";
 
+/// The same for tests that need a cluster.
+const CLUSTER_TESTS: &str = "cluster-tests";
+
 /// The package whose tests share the host's namespaces and run one at a time.
 const LAB: &str = "e2e";
 
@@ -50,6 +53,7 @@ pub(crate) fn run(workspace: &Workspace, level: Level, tally: &mut Tally) -> Res
             tally,
         ),
         Level::Root => root(workspace, tally),
+        Level::Cluster => cluster(workspace, tally),
         Level::Slow => slow(workspace, tally),
     }
 }
@@ -97,6 +101,21 @@ fn root(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     run_root_tests(workspace, &shim, tally)
 }
 
+/// The tests take down what they bring up.
+fn cluster(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    host::require_root("the cluster level")?;
+    assets::prepare_cluster()?;
+    assets::prepare_images()?;
+    assets::prepare_go_tool(assets::versions::HELM)?;
+    let shim = build_programs(workspace)?;
+    let packages: Vec<Package> = members(workspace)?;
+    let lab = packages.into_iter().filter(|package| package.name == LAB);
+    let lab: Vec<Package> = lab.collect();
+    let mut command = feature_command(workspace, &lab, CLUSTER_TESTS);
+    command.env("RUST_TEST_THREADS", "1").env(SHIM, shim);
+    test(command, tally)
+}
+
 fn slow(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     host::require_root("the slow level")?;
     check_alone(workspace)?;
@@ -132,31 +151,36 @@ fn build_programs(workspace: &Workspace) -> Result<PathBuf> {
 fn run_root_tests(workspace: &Workspace, shim: &Path, tally: &mut Tally) -> Result<()> {
     let (lab, libraries): (Vec<Package>, Vec<Package>) = members(workspace)?
         .into_iter()
-        .filter(|package| root_tests(package).next().is_some())
+        .filter(|package| tests_with(package, ROOT_TESTS).next().is_some())
         .partition(|package| package.name == LAB);
-    let libraries = test(root_command(workspace, &libraries), tally);
-    let mut command = root_command(workspace, &lab);
+    let libraries = test(feature_command(workspace, &libraries, ROOT_TESTS), tally);
+    let mut command = feature_command(workspace, &lab, ROOT_TESTS);
     command.env("RUST_TEST_THREADS", "1").env(SHIM, shim);
     let lab = test(command, tally);
     libraries.and(lab)
 }
 
-/// Only the tests that need root: the others have run in the unit level.
-fn root_command(workspace: &Workspace, packages: &[Package]) -> Command {
+/// Only the tests that need a feature: those that need none have run in the unit level.
+fn feature_command(workspace: &Workspace, packages: &[Package], feature: &str) -> Command {
     let mut command = cargo(workspace, &["test", "--locked", "--no-fail-fast"]);
     for package in packages {
-        let feature = format!("{}/{ROOT_TESTS}", package.name);
-        command.args(["--package", &package.name, "--features", &feature]);
-        command.args(root_tests(package).flat_map(|target| ["--test", &target.name]));
+        let name = package.name.as_str();
+        command.args([
+            "--package",
+            name,
+            "--features",
+            &format!("{name}/{feature}"),
+        ]);
+        command.args(tests_with(package, feature).flat_map(|target| ["--test", &target.name]));
     }
     command
 }
 
-/// The test programs of a package that need root.
-fn root_tests(package: &Package) -> impl Iterator<Item = &Target> {
-    package.targets.iter().filter(|target| {
+/// The test programs of a package that need a feature.
+fn tests_with<'a>(package: &'a Package, feature: &'a str) -> impl Iterator<Item = &'a Target> {
+    package.targets.iter().filter(move |target| {
         let mut features = target.required_features.iter();
-        target.is_test() && features.any(|feature| feature == ROOT_TESTS)
+        target.is_test() && features.any(|required| required == feature)
     })
 }
 

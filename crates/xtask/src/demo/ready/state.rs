@@ -39,6 +39,9 @@ impl State {
                 _ => {}
             }
         }
+        // a container that does not work is why others are not even scheduled
+        let blocked = &mut state.blocked;
+        blocked.sort_by_key(|blocked| blocked.container.is_none());
         state
     }
 
