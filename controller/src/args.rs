@@ -1,5 +1,8 @@
 //! What the controller is started with. Flags and defaults are those of Kube-OVN.
 
+mod leader;
+mod northbound;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -8,21 +11,19 @@ use controller_index::{Defaults, Settings};
 use controller_status::{Bootstrap, Network};
 use kit::args::{AdminArgs, LogArgs};
 use model::{AddressRange, CidrPair, DualStack, SubnetName, VpcName};
-use ovsdb::Remote;
+
+use self::leader::LeaderArgs;
+use self::northbound::NorthboundArgs;
 
 /// Plans and commits the OVN northbound database from Kubernetes objects.
 #[derive(Debug, Parser)]
 #[command(name = "kube-ovn-controller", version)]
 pub(crate) struct Args {
-    /// OVN northbound servers, `tcp:<address>:6641` or `unix:<path>`, several joined by commas
-    #[arg(
-        long,
-        env = "OVN_NB_ADDR",
-        value_name = "REMOTES",
-        default_value = "unix:/run/ovn/ovnnb_db.sock",
-        value_delimiter = ','
-    )]
-    pub(crate) ovn_nb_addr: Vec<Remote>,
+    #[command(flatten)]
+    pub(crate) northbound: NorthboundArgs,
+
+    #[command(flatten)]
+    pub(crate) leader: LeaderArgs,
 
     /// Kubeconfig; in-cluster configuration where it is not given
     #[arg(long, value_name = "FILE")]

@@ -1,12 +1,13 @@
 //! The controller: wiring of 1 index, 2 plan, 3 sync, 4 status, 5 ipam.
 //!
 //! ```text
-//! API server --watch (one task a kind)--> index --dirty owners--> sync --> NB
-//!      ^                                    |                      ^
-//!      +------------ recorder <---claims----+      canary ---------+
+//! API server --watch (one task a kind)--> index --dirty owners--> sync --> NB     \
+//!      ^                                    |                      ^               > the leader
+//!      +------------ recorder <---claims----+      canary ---------+              /
 //! ```
 
 mod args;
+mod leader;
 mod watch;
 
 use std::convert::Infallible;
@@ -15,11 +16,9 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use controller_index::{Index, Shared};
-use controller_status::{Bootstrap, Recorder, Writer};
-use controller_sync::{Canary, Metrics, Sync};
+use controller_sync::Metrics;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
-use kit::backoff::Backoff;
 use kit::metrics::Registry;
 use kit::readiness::Readiness;
 use kit::shutdown::Shutdown;
@@ -28,10 +27,11 @@ use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::args::Args;
+use crate::leader::Leader;
 use crate::watch::watch;
 
-/// How long tasks may take to end.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long tasks may take to end: those of the leader, and then giving back the lease.
+const GRACE: Duration = Duration::from_secs(7);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -41,42 +41,34 @@ async fn main() -> anyhow::Result<()> {
     run(args, shutdown).await
 }
 
-/// Every task and channel of the program.
+/// Every task and channel of the program. What writes is in [`leader`].
 async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let kubernetes = kubernetes_client(&args).await?;
     let registry = Registry::new()?;
-    let readiness = Readiness::new();
-    let (settled, writable) = (
-        readiness.condition("settled"),
-        readiness.condition("writable"),
-    );
-    let index = Shared::new(Index::new(args.defaults()));
-    let (nb, driver) = ovsdb::Client::new(controller_sync::options(args.ovn_nb_addr.clone()));
     let metrics = Metrics::register(&registry)?;
+    let readiness = Readiness::new();
+    let warm = readiness.condition("warm");
+    let index = Shared::new(Index::new(args.defaults()));
+    let (nb, driver) = ovsdb::Client::new(controller_sync::options(args.northbound.remotes()?));
 
     let mut tasks = Tasks::new(shutdown.clone());
+    let admin = args.admin.admin_address;
     tasks.spawn(
         "admin",
-        kit::admin::serve(
-            args.admin.admin_address,
-            readiness,
-            registry,
-            shutdown.clone(),
-        ),
+        kit::admin::serve(admin, readiness.clone(), registry, shutdown.clone()),
     );
     tasks.spawn("nb", drive(driver, shutdown.clone()));
-    tasks.spawn(
-        "bootstrap",
-        ensure(args.bootstrap(), kubernetes.clone(), shutdown.clone()),
-    );
     spawn_watches(&mut tasks, &kubernetes, &index, &shutdown);
-    let recorder = Recorder::new(index.clone(), Writer::new(kubernetes));
-    tasks.spawn("recorder", recorder.run(shutdown.clone()));
-    tasks.spawn(
-        "canary",
-        Canary::new(nb.clone(), writable).run(shutdown.clone()),
-    );
-    tasks.spawn("sync", Sync::new(index, nb, metrics, settled).run(shutdown));
+    let leader = Leader {
+        election: args.leader.election(&kubernetes)?,
+        bootstrap: args.bootstrap(),
+        index,
+        nb,
+        kubernetes,
+        metrics,
+        readiness,
+    };
+    tasks.spawn("leader", leader.run(warm, shutdown));
     tasks.join(GRACE).await?;
     Ok(())
 }
@@ -127,27 +119,4 @@ async fn kubernetes_client(args: &Args) -> anyhow::Result<Client> {
 async fn drive(driver: ovsdb::Driver, shutdown: Shutdown) -> Result<(), Infallible> {
     shutdown.run_until_cancelled(driver.run()).await;
     Ok(())
-}
-
-/// Creates the default objects, however long the API server takes to be there.
-async fn ensure(
-    bootstrap: Bootstrap,
-    client: Client,
-    shutdown: Shutdown,
-) -> Result<(), Infallible> {
-    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-    while let Some(Err(error)) = shutdown
-        .run_until_cancelled(bootstrap.ensure(&client))
-        .await
-    {
-        warn(&error);
-        shutdown.run_until_cancelled(backoff.wait()).await;
-    }
-    shutdown.cancelled().await;
-    Ok(())
-}
-
-fn warn(error: &kube::Error) {
-    let error = kit::error::Chain(error);
-    tracing::warn!(%error, "Cannot create the default objects; are the CRDs of deploy/crds installed?");
 }

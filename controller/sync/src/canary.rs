@@ -8,7 +8,7 @@ use std::time::Duration;
 use kit::readiness::Condition as Ready;
 use kit::shutdown::Shutdown;
 use ovsdb::{Client, Condition, Datum, Mutation, Operation, Outcome, Row, Transaction, Uuid};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 pub(crate) const TABLE: &str = ovn::nb::NB_GLOBAL.name;
 pub(crate) const COLUMN: &str = ovn::nb::nb_global::EXTERNAL_IDS.name;
@@ -21,40 +21,75 @@ const DEADLINE: Duration = Duration::from_secs(5);
 pub struct Canary {
     client: Client,
     writable: Ready,
+    patience: Option<Duration>,
 }
+
+/// The canary was away for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing could be written to the northbound database for {} seconds", .0.as_secs())]
+pub struct Mute(Duration);
 
 // === impl Canary ===
 
 impl Canary {
     pub const fn new(client: Client, writable: Ready) -> Self {
-        Self { client, writable }
+        Self {
+            client,
+            writable,
+            patience: None,
+        }
+    }
+
+    /// Without this it is waited for the database, however long that takes.
+    pub fn giving_up_after(self, patience: Duration) -> Self {
+        Self {
+            patience: Some(patience),
+            ..self
+        }
     }
 
     /// Runs until shutdown.
     ///
     /// # Errors
-    /// Never; what fails is told by the condition.
-    pub async fn run(self, shutdown: Shutdown) -> Result<(), std::convert::Infallible> {
+    /// When it was away for longer than there is patience.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), Mute> {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = Instant::now();
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            shutdown.run_until_cancelled(self.sing()).await;
+            match shutdown.run_until_cancelled(self.sing()).await {
+                Some(Heard::Yes) => heard = Instant::now(),
+                Some(Heard::No) => self.judge(heard.elapsed())?,
+                None => break,
+            }
         }
         Ok(())
     }
 
-    async fn sing(&self) {
+    fn judge(&self, silence: Duration) -> Result<(), Mute> {
+        match self.patience {
+            Some(patience) if silence > patience => Err(Mute(silence)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn sing(&self) -> Heard {
         match timeout(DEADLINE, self.write()).await {
-            Ok(Outcome::Committed | Outcome::Unchanged) => self.writable.met(),
+            Ok(Outcome::Committed | Outcome::Unchanged) => {
+                self.writable.met();
+                Heard::Yes
+            }
             Ok(outcome @ (Outcome::Stale | Outcome::Lost | Outcome::Rejected(_))) => {
                 tracing::warn!(?outcome, "Canary was not committed");
                 self.writable
                     .unmet("the northbound database refuses to be written");
+                Heard::No
             }
             Err(_elapsed) => {
                 tracing::warn!(seconds = DEADLINE.as_secs(), "Canary did not come back");
                 self.writable
                     .unmet("the northbound database does not answer in time");
+                Heard::No
             }
         }
     }
@@ -85,6 +120,12 @@ impl Canary {
             },
         }
     }
+}
+
+/// Whether what was written came back.
+enum Heard {
+    Yes,
+    No,
 }
 
 /// Keys of others in the same map stay.

@@ -13,7 +13,7 @@ mod canary;
 mod metrics;
 mod run;
 
-pub use canary::Canary;
+pub use canary::{Canary, Mute};
 pub use metrics::Metrics;
 pub use run::Sync;
 

@@ -16,6 +16,8 @@ pub mod args;
 pub mod backoff;
 pub mod error;
 pub mod grpc;
+#[cfg(feature = "lease")]
+pub mod lease;
 pub mod listen;
 pub mod metrics;
 pub mod readiness;

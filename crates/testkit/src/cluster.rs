@@ -70,6 +70,17 @@ impl<'lab> Cluster<'lab> {
     /// # Errors
     /// The controller was not built, or is not ready after 30 seconds: then what it still lacks.
     pub async fn start_without_daemons(lab: &'lab Lab) -> Result<Self> {
+        let mut cluster = Self::prepare(lab).await?;
+        cluster.start_controller()?;
+        cluster.ready().await?;
+        Ok(cluster)
+    }
+
+    /// Applies the CRDs and creates the Node objects; starts nothing.
+    ///
+    /// # Errors
+    /// The API server rejects them.
+    pub async fn prepare(lab: &'lab Lab) -> Result<Self> {
         let api_server = lab.api_server()?;
         api_server.apply_crds(Path::new(CRDS)).await?;
         for node in lab.nodes() {
@@ -77,14 +88,11 @@ impl<'lab> Cluster<'lab> {
                 .create_node(&objects::node(node.name(), node.addresses()))
                 .await?;
         }
-        let mut cluster = Self {
+        Ok(Self {
             lab,
             controller: None,
             daemons: BTreeMap::new(),
-        };
-        cluster.start_controller()?;
-        cluster.ready().await?;
-        Ok(cluster)
+        })
     }
 
     /// Waits until the controller and every daemon that was started are ready.
@@ -92,11 +100,7 @@ impl<'lab> Cluster<'lab> {
     /// # Errors
     /// They are not after 30 seconds: then what one still lacks.
     pub async fn ready(&self) -> Result<()> {
-        let central = self.lab.central().netns();
-        wait_until("the controller is ready", READY, async || {
-            ask(central, CONTROLLER_ADMIN)
-        })
-        .await?;
+        self.controller_ready(CONTROLLER_ADMIN).await?;
         for name in self.daemons.keys() {
             let node = self.lab.node(name)?;
             let what = format!("the daemon of {name} is ready");
@@ -105,14 +109,37 @@ impl<'lab> Cluster<'lab> {
         Ok(())
     }
 
-    /// Starts the controller; one that runs is killed first.
+    /// Waits until the controller whose admin server has that port is ready.
+    ///
+    /// # Errors
+    /// It is not after 30 seconds: then what it still lacks.
+    pub async fn controller_ready(&self, admin_port: u16) -> Result<()> {
+        let central = self.lab.central().netns();
+        wait_until("the controller is ready", READY, async || {
+            ask(central, admin_port)
+        })
+        .await
+    }
+
+    /// Starts the only controller; one that runs is killed first.
     ///
     /// # Errors
     /// It was not built.
     pub fn start_controller(&mut self) -> Result<()> {
         self.controller = None;
+        let program = self.controller_program()?.arg("--leader-elect=false");
+        let directory = self.lab.directory().join("central");
+        self.controller = Some(program.spawn("controller", &directory)?);
+        Ok(())
+    }
+
+    /// A controller, to be started beside NB and the API server.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn controller_program(&self) -> Result<Invocation> {
         let families = self.lab.families().all();
-        let program = ours("controller")?
+        Ok(ours("controller")?
             .in_netns(self.lab.central().netns().path())
             .arg(format!("--ovn-nb-addr={}", self.lab.northbound()?))
             .arg(format!(
@@ -126,10 +153,7 @@ impl<'lab> Cluster<'lab> {
             .arg(format!(
                 "--node-switch-cidr={}",
                 join(families, "100.64.0.0/16", "fd00:100:64::/112")
-            ));
-        let directory = self.lab.directory().join("central");
-        self.controller = Some(program.spawn("controller", &directory)?);
-        Ok(())
+            )))
     }
 
     /// Starts the daemon of a node; one that runs is killed first.

@@ -1,0 +1,158 @@
+//! What only the leader does: it alone writes, to the northbound database and to Kubernetes.
+//!
+//! ```text
+//! index listed, NB read --> stand by --lease won--> bootstrap, recorder, canary, sync
+//!                                                      |
+//!                    exit <--lease lost, canary mute---+
+//! ```
+//!
+//! A process leads at most once: whoever loses the lease ends, and stands by after its restart.
+//! The lease is given back only when nothing is written any more.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use controller_index::Shared;
+use controller_status::{Bootstrap, Recorder, Writer};
+use controller_sync::{Canary, Metrics, Sync};
+use kit::backoff::Backoff;
+use kit::lease::{Election, Lost, Tenure, Term};
+use kit::readiness::{Condition, Readiness};
+use kit::shutdown::Shutdown;
+use kit::tasks::{TaskError, Tasks};
+use kube::Client;
+use tokio::time::timeout;
+
+/// How long the leader's tasks may take to end; less than a lease outlives its last renewal.
+const GRACE: Duration = Duration::from_secs(4);
+/// How long giving back the lease may take.
+const RELEASE: Duration = Duration::from_secs(2);
+/// A leader whose canary is away for so long lets another one try.
+const MUTE: Duration = Duration::from_secs(30);
+
+/// A controller that may become the leader.
+pub(crate) struct Leader {
+    pub(crate) index: Shared,
+    pub(crate) nb: ovsdb::Client,
+    pub(crate) kubernetes: Client,
+    pub(crate) bootstrap: Bootstrap,
+    pub(crate) metrics: Metrics,
+    pub(crate) readiness: Readiness,
+    /// `None` for the only controller there is.
+    pub(crate) election: Option<Election>,
+}
+
+// === impl Leader ===
+
+impl Leader {
+    /// Stands by, leads, and gives the lease back.
+    ///
+    /// # Errors
+    /// When the lease is lost, or a task fails.
+    pub(crate) async fn run(self, warm: Condition, shutdown: Shutdown) -> anyhow::Result<()> {
+        let Some(tenure) = shutdown.run_until_cancelled(self.stand(&warm)).await else {
+            return Ok(());
+        };
+        let election = self.election.clone();
+        let term = tenure.as_ref().map(Tenure::term);
+        let ended = self.lead(tenure, &warm, shutdown).await;
+        if let (Some(election), Some(term)) = (election, term)
+            && !matches!(ended, Err(TaskError::Stuck { .. }))
+        {
+            release(&election, term).await;
+        }
+        Ok(ended?)
+    }
+    /// Waits until all is known that a leader must know, and then for the lease. Whoever cannot
+    /// reach the database does not stand.
+    async fn stand(&self, warm: &Condition) -> Option<Tenure> {
+        warm.unmet("waiting for the objects of every kind to be listed");
+        self.listed().await;
+        warm.unmet("waiting for the northbound database");
+        self.nb.replica().connected().await;
+        let election = self.election.as_ref()?;
+        warm.met();
+        Some(election.win().await)
+    }
+
+    async fn listed(&self) {
+        let mut writes = self.index.subscribe();
+        while !self.index.read().is_synced() {
+            if writes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Every task that writes.
+    async fn lead(
+        self,
+        tenure: Option<Tenure>,
+        warm: &Condition,
+        shutdown: Shutdown,
+    ) -> Result<(), TaskError> {
+        let settled = self.readiness.condition("settled");
+        let canary = Canary::new(self.nb.clone(), self.readiness.condition("writable"));
+        warm.met();
+        let mut tasks = Tasks::new(shutdown.clone());
+        let canary = match self.election.zip(tenure) {
+            Some((election, tenure)) => {
+                tasks.spawn("lease", hold(election, tenure, shutdown.clone()));
+                canary.giving_up_after(MUTE)
+            }
+            None => canary,
+        };
+        tasks.spawn("canary", canary.run(shutdown.clone()));
+        tasks.spawn(
+            "bootstrap",
+            ensure(self.bootstrap, self.kubernetes.clone(), shutdown.clone()),
+        );
+        let recorder = Recorder::new(self.index.clone(), Writer::new(self.kubernetes));
+        tasks.spawn("recorder", recorder.run(shutdown.clone()));
+        let sync = Sync::new(self.index, self.nb, self.metrics, settled);
+        tasks.spawn("sync", sync.run(shutdown));
+        tasks.join(GRACE).await
+    }
+}
+
+async fn hold(election: Election, tenure: Tenure, shutdown: Shutdown) -> Result<(), Lost> {
+    match shutdown.run_until_cancelled(election.hold(tenure)).await {
+        Some(lost) => Err(lost),
+        None => Ok(()),
+    }
+}
+
+/// A lease that is not given back expires by itself.
+async fn release(election: &Election, term: Term) {
+    match timeout(RELEASE, election.release(term)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            let error = kit::error::Chain(&error);
+            tracing::warn!(%error, "Cannot give the lease back");
+        }
+        Err(_elapsed) => tracing::warn!("Cannot give the lease back in time"),
+    }
+}
+
+/// Creates the default objects, however long the API server takes to be there.
+async fn ensure(
+    bootstrap: Bootstrap,
+    client: Client,
+    shutdown: Shutdown,
+) -> Result<(), Infallible> {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    while let Some(Err(error)) = shutdown
+        .run_until_cancelled(bootstrap.ensure(&client))
+        .await
+    {
+        warn(&error);
+        shutdown.run_until_cancelled(backoff.wait()).await;
+    }
+    shutdown.cancelled().await;
+    Ok(())
+}
+
+fn warn(error: &kube::Error) {
+    let error = kit::error::Chain(error);
+    tracing::warn!(%error, "Cannot create the default objects; are the CRDs of deploy/crds installed?");
+}

@@ -1,0 +1,95 @@
+//! Several controllers on one API server and one NB: one writes, another follows it.
+#![cfg(test)]
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::json;
+use testkit::{
+    Cluster, Lab, LabOptions, OvnVersion, lab, objects::pod, process::Process, wait_until,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const LEASE_SECONDS: u64 = 3;
+const FIRST_ADMIN: u16 = 10660;
+const SECOND_ADMIN: u16 = 10661;
+const LEADER_ADDRESS: &str = "ovn.kubernetes.io/leader-address";
+
+#[test]
+fn after_the_leader_was_killed_another_gives_a_new_pod_its_port() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::prepare(lab).await?;
+        let mut first = start(&cluster, lab, "first", FIRST_ADMIN)?;
+        cluster.controller_ready(FIRST_ADMIN).await?;
+        wait_for_holder(lab, "first").await?;
+        let mut second = start(&cluster, lab, "second", SECOND_ADMIN)?;
+        cluster.controller_ready(SECOND_ADMIN).await?;
+        wait_for_port(lab, "a").await?;
+        ensure_holder(lab, "first").await?;
+
+        first.kill()?;
+        wait_for_holder(lab, "second").await?;
+        wait_for_port(lab, "b").await?;
+
+        give_to_somebody_else(lab).await?;
+        wait_until("who lost the lease ends", PATIENCE, async || {
+            ensure!(second.has_ended()?, "it runs");
+            Ok(())
+        })
+        .await
+    });
+}
+
+fn start(cluster: &Cluster<'_>, lab: &Lab, name: &str, admin_port: u16) -> Result<Process> {
+    cluster
+        .controller_program()?
+        .arg(format!("--identity={name}"))
+        .arg("--pod-ip=192.0.2.1")
+        .arg(format!("--leader-elect-lease-duration={LEASE_SECONDS}"))
+        .arg(format!("--admin-address=[::]:{admin_port}"))
+        .spawn(name, &lab.directory().join("central"))
+}
+
+async fn wait_for_port(lab: &Lab, name: &str) -> Result<()> {
+    let api_server = lab.api_server()?;
+    api_server.create_pod(&pod(name).on("n1").build()).await?;
+    let port = format!("({name}.default)");
+    wait_until("the pod has a port", PATIENCE, async || {
+        let ports = lab.nbctl(["lsp-list", "ovn-default"])?;
+        ensure!(ports.contains(&port), "there are {ports}");
+        Ok(())
+    })
+    .await
+}
+
+async fn wait_for_holder(lab: &Lab, name: &str) -> Result<()> {
+    let what = format!("{name} holds the lease");
+    wait_until(&what, PATIENCE, async || ensure_holder(lab, name).await).await
+}
+
+async fn ensure_holder(lab: &Lab, name: &str) -> Result<()> {
+    let lease = leases(lab)?.get("kube-ovn-controller").await?;
+    let annotations = lease.metadata.annotations.unwrap_or_default();
+    let address = annotations.get(LEADER_ADDRESS).map(String::as_str);
+    ensure!(address == Some("192.0.2.1:10670"), "it is at {address:?}");
+    let spec = lease.spec.context("a lease has a spec")?;
+    let holder = spec.holder_identity.unwrap_or_default();
+    ensure!(holder == name, "`{holder}` does");
+    Ok(())
+}
+
+async fn give_to_somebody_else(lab: &Lab) -> Result<()> {
+    let patch = json!({"spec": {"holderIdentity": "somebody-else"}});
+    let parameters = PatchParams::default();
+    leases(lab)?
+        .patch("kube-ovn-controller", &parameters, &Patch::Merge(patch))
+        .await?;
+    Ok(())
+}
+
+fn leases(lab: &Lab) -> Result<Api<Lease>> {
+    Ok(Api::namespaced(lab.api_server()?.client()?, "kube-system"))
+}
