@@ -22,6 +22,9 @@ use stamp::Stamp;
 /// Arguments of `cargo xtask images`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
+    /// Only these; without, all
+    #[arg(value_parser = role, value_name = "ROLE")]
+    roles: Vec<Role>,
     /// Optimized programs; without, quick to build
     #[arg(long)]
     release: bool,
@@ -43,44 +46,27 @@ const TAG: &str = "v0.1.0";
 /// Where Dockerfiles are, one folder for each role.
 const DOCKERFILES: &str = "deploy/images";
 
-/// The packages whose programs go into images, and what cargo calls these; in the images they are
-/// `kube-ovn-<package>`.
-const PACKAGES: [(&str, &str); 5] = [
-    ("controller", "controller"),
-    ("daemon", "daemon"),
-    ("central", "kube-ovn-central"),
-    ("nat-gateway", "nat-gateway"),
-    ("pinger", "pinger"),
-];
-
-/// An image, and the programs in it by the names that they have there.
+/// An image, and what is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Role {
     name: &'static str,
-    programs: &'static [&'static str],
+    /// The package whose program it is about: in the image it is `kube-ovn-<package>`.
+    package: &'static str,
+    /// What cargo calls that program.
+    program: &'static str,
+    /// Whether the CNI plugin is in it, too.
+    has_plugin: bool,
 }
 
 const ROLES: [Role; 5] = [
+    Role::new("controller", "controller", "controller"),
     Role {
-        name: "controller",
-        programs: &["kube-ovn-controller"],
+        has_plugin: true,
+        ..Role::new("daemon", "daemon", "daemon")
     },
-    Role {
-        name: "daemon",
-        programs: &["kube-ovn-daemon", PLUGIN],
-    },
-    Role {
-        name: "ovn",
-        programs: &["kube-ovn-central"],
-    },
-    Role {
-        name: "nat-gateway",
-        programs: &["kube-ovn-nat-gateway"],
-    },
-    Role {
-        name: "pinger",
-        programs: &["kube-ovn-pinger"],
-    },
+    Role::new("ovn", "central", "kube-ovn-central"),
+    Role::new("nat-gateway", "nat-gateway", "nat-gateway"),
+    Role::new("pinger", "pinger", "pinger"),
 ];
 
 /// The CNI plugin as container runtimes call it.
@@ -92,7 +78,7 @@ const PLUGIN: &str = "kube-ovn";
 /// One sentence with cause and remedy.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if let Some(context) = &args.context {
-        stage(workspace, args.release, &std::path::absolute(context)?)?;
+        stage(workspace, args, &std::path::absolute(context)?)?;
         console::say(&format!(
             "Next: `docker build --file {DOCKERFILES}/<role>/Dockerfile {}`",
             context.display()
@@ -112,10 +98,10 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 pub(crate) fn build(workspace: &Workspace, args: &Args) -> Result<Vec<PathBuf>> {
     let folder = workspace.target().join("images");
     let context = folder.join("context");
-    stage(workspace, args.release, &context)?;
+    stage(workspace, args, &context)?;
     let mut builder = None;
     let mut archives = Vec::new();
-    for role in ROLES {
+    for role in args.roles() {
         let image = format!("{}/{}:{}", args.registry, role.name, args.tag);
         let archive = folder.join(role.name).with_extension("tar");
         let stamp = Stamp::of(workspace, &image, &role.inputs(workspace, &context))?;
@@ -136,15 +122,15 @@ pub(crate) fn build(workspace: &Workspace, args: &Args) -> Result<Vec<PathBuf>> 
 }
 
 /// Builds the programs and puts them, stripped, into `bin` of a build context.
-fn stage(workspace: &Workspace, release: bool, context: &Path) -> Result<()> {
-    let plugin = shim::build(workspace)?;
+fn stage(workspace: &Workspace, args: &Args, context: &Path) -> Result<()> {
+    let bin = context.join("bin");
+    fs::create_dir_all(&bin).with_context(|| format!("cannot make {}", bin.display()))?;
+    if args.roles().any(|role| role.has_plugin) {
+        strip(workspace, &shim::build(workspace)?, &bin.join(PLUGIN))?;
+    }
     let mut arguments = vec!["build", "--locked"];
-    arguments.extend(
-        PACKAGES
-            .iter()
-            .flat_map(|(package, _)| ["--package", package]),
-    );
-    let profile = if release {
+    arguments.extend(args.roles().flat_map(|role| ["--package", role.package]));
+    let profile = if args.release {
         arguments.push("--release");
         "release"
     } else {
@@ -152,15 +138,14 @@ fn stage(workspace: &Workspace, release: bool, context: &Path) -> Result<()> {
     };
     console::say(&format!("building the programs of the images ({profile})"));
     process::run(process::cargo(workspace, &arguments))?;
-
-    let bin = context.join("bin");
-    fs::create_dir_all(&bin).with_context(|| format!("cannot make {}", bin.display()))?;
     let built = workspace.target().join(profile);
-    for (package, program) in PACKAGES {
-        let staged = bin.join(format!("kube-ovn-{package}"));
-        strip(workspace, &built.join(program), &staged)?;
-    }
-    strip(workspace, &plugin, &bin.join(PLUGIN))
+    args.roles().try_for_each(|role| {
+        strip(
+            workspace,
+            &built.join(role.program),
+            &bin.join(role.staged()),
+        )
+    })
 }
 
 /// Copies a program without what only debuggers read.
@@ -170,12 +155,26 @@ fn strip(workspace: &Workspace, program: &Path, target: &Path) -> Result<()> {
     process::run(strip).context("strip is part of the package binutils")
 }
 
+fn role(name: &str) -> Result<Role, String> {
+    let names = || ROLES.map(|role| role.name).join(", ");
+    let role = ROLES.into_iter().find(|role| role.name == name);
+    role.ok_or_else(|| format!("there are {}", names()))
+}
+
 // === impl Args ===
+
+impl Args {
+    fn roles(&self) -> impl Iterator<Item = Role> {
+        let is_wanted = |role: &Role| self.roles.is_empty() || self.roles.contains(role);
+        ROLES.into_iter().filter(is_wanted)
+    }
+}
 
 impl Default for Args {
     /// What a cluster on this host is given.
     fn default() -> Self {
         Self {
+            roles: Vec::new(),
             release: false,
             registry: REGISTRY.to_owned(),
             tag: TAG.to_owned(),
@@ -187,13 +186,33 @@ impl Default for Args {
 // === impl Role ===
 
 impl Role {
+    const fn new(name: &'static str, package: &'static str, program: &'static str) -> Self {
+        Self {
+            name,
+            package,
+            program,
+            has_plugin: false,
+        }
+    }
+
+    /// The name of its program in the image.
+    fn staged(self) -> String {
+        format!("kube-ovn-{}", self.package)
+    }
+
     fn dockerfile(self, workspace: &Workspace) -> PathBuf {
         workspace.path(&format!("{DOCKERFILES}/{}/Dockerfile", self.name))
     }
 
+    /// The names of its programs in the image.
+    fn programs(self) -> Vec<String> {
+        let plugin = self.has_plugin.then(|| PLUGIN.to_owned());
+        std::iter::once(self.staged()).chain(plugin).collect()
+    }
+
     /// Every file that the image depends on.
     fn inputs(self, workspace: &Workspace, context: &Path) -> Vec<PathBuf> {
-        let programs = self.programs.iter();
+        let programs = self.programs().into_iter();
         std::iter::once(self.dockerfile(workspace))
             .chain(programs.map(|program| context.join("bin").join(program)))
             .collect()
@@ -229,7 +248,7 @@ mod tests {
                 .flat_map(str::split_whitespace)
                 .filter_map(|word| word.strip_prefix("bin/"))
                 .collect();
-            assert_eq!(copied, role.programs, "{}", role.name);
+            assert_eq!(copied, role.programs(), "{}", role.name);
         }
     }
 
