@@ -22,6 +22,7 @@ mod remote;
 mod replica;
 mod server;
 mod session;
+mod tls;
 mod transaction;
 mod update;
 mod writer;
@@ -35,6 +36,7 @@ pub use self::{
     options::{Backoff, Columns, Options},
     remote::{Remote, RemoteError},
     replica::{Changes, Replica, Snapshot},
+    tls::Tls,
     transaction::{Outcome, Rejection, Transaction},
 };
 use self::{replica::Publisher, writer::Job};

@@ -15,13 +15,16 @@ mod schema;
 #[cfg(feature = "client")]
 pub use client::{
     Backoff, Change, ChangeSet, Changes, Client, Columns, Database, Driver, Options, Outcome,
-    Rejection, Remote, RemoteError, Replica, Rows, Snapshot, Transaction, Version,
+    Rejection, Remote, RemoteError, Replica, Rows, Snapshot, Tls, Transaction, Version,
 };
 pub use data::{Atom, Datum, Real, Row};
 pub use operation::{Clause, Condition, Function, Mutation, Mutator, Operation, Until};
 pub use schema::{
     AtomicType, BaseType, ColumnSchema, ColumnType, Max, RefType, Schema, SchemaError, TableSchema,
 };
+// what a configuration is made of, so that users need not agree on a version by themselves
+#[cfg(feature = "client")]
+pub use tokio_rustls::rustls;
 // the type of row identities, so that users need not agree on a version by themselves
 pub use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! A connection: requests out, messages in, signs of life both ways.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, io};
 
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
@@ -50,6 +50,10 @@ pub(super) struct Connection {
     frames: Frames,
     input: BytesMut,
     output: BytesMut,
+    /// Whether the server ever said anything.
+    is_answered: bool,
+    /// Whether something written may still wait in the stream, as TLS keeps what it encrypted.
+    is_unflushed: bool,
     /// What arrived while we waited for a reply.
     stash: VecDeque<Notification>,
     last_id: u64,
@@ -60,11 +64,10 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects to a remote.
     pub(super) async fn open(remote: &Remote, options: &Options) -> Result<Self, Error> {
-        let connecting = tokio::time::timeout(options.probe_interval, remote.connect());
-        let Ok(stream) = connecting.await else {
-            return Err(Error::ConnectTimeout);
-        };
-        Ok(Self::new(stream.map_err(Error::Connect)?, options))
+        let connecting = remote.connect(options.tls.as_ref());
+        let connected = tokio::time::timeout(options.probe_interval, connecting).await;
+        let stream = connected.map_err(|_elapsed| Error::ConnectTimeout)??;
+        Ok(Self::new(stream, options))
     }
 
     fn new(stream: Stream, options: &Options) -> Self {
@@ -75,6 +78,8 @@ impl Connection {
             frames: Frames::new(options.max_message),
             input: BytesMut::with_capacity(READ_SIZE),
             output: BytesMut::new(),
+            is_answered: false,
+            is_unflushed: false,
             stash: VecDeque::new(),
             last_id: ECHO_ID,
             probe: Probe::new(options.probe_interval),
@@ -196,17 +201,39 @@ impl Connection {
     /// Moves some bytes in or out.
     async fn transfer(&mut self) -> Result<(), Error> {
         self.input.reserve(READ_SIZE);
+        let has_output = self.is_unflushed || !self.output.is_empty();
         tokio::select! {
             read = self.reader.read_buf(&mut self.input) => {
                 self.probe.heard();
-                if read? == 0 { Err(Error::Closed) } else { Ok(()) }
+                match read? {
+                    0 if self.is_answered => Err(Error::Closed),
+                    0 => Err(Error::HungUp),
+                    _ => {
+                        self.is_answered = true;
+                        Ok(())
+                    }
+                }
             }
-            written = self.writer.write_buf(&mut self.output), if !self.output.is_empty() => {
-                written?;
-                Ok(())
-            }
+            written = write(&mut self.writer, &mut self.output, &mut self.is_unflushed),
+                if has_output => Ok(written?),
         }
     }
+}
+
+/// Writes some bytes, or, when there are none left, what the stream has kept of them.
+async fn write(
+    writer: &mut WriteHalf<Stream>,
+    output: &mut BytesMut,
+    is_unflushed: &mut bool,
+) -> io::Result<()> {
+    if output.is_empty() {
+        writer.flush().await?;
+        *is_unflushed = false;
+    } else {
+        *is_unflushed = true;
+        writer.write_buf(output).await?;
+    }
+    Ok(())
 }
 
 /// Measures the server's silence.

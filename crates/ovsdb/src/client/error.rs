@@ -11,6 +11,12 @@ use super::codec::FrameError;
 pub(super) enum Error {
     #[error("cannot connect")]
     Connect(#[source] io::Error),
+    #[error("an ssl: remote needs a TLS configuration, and none is given")]
+    TlsMissing,
+    #[error("cannot make the TLS configuration")]
+    TlsConfiguration(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the TLS handshake failed")]
+    Handshake(#[source] io::Error),
     #[error("connecting took too long")]
     ConnectTimeout,
     #[error("the connection broke")]
@@ -19,6 +25,8 @@ pub(super) enum Error {
     Closed,
     #[error("the stream is not a sequence of messages")]
     Frame(#[from] FrameError),
+    #[error("the server hung up without a word, as one does that wants TLS: is the remote ssl:?")]
+    HungUp,
     #[error("cannot read {what}")]
     Json {
         what: &'static str,

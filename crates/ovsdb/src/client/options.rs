@@ -5,13 +5,15 @@ use std::{
     time::Duration,
 };
 
-use super::remote::Remote;
+use super::{remote::Remote, tls::Tls};
 
 /// What a client connects to, what it copies, and how patient it is.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The servers, at least one, in the order in which to try them.
     pub remotes: Vec<Remote>,
+    /// Who we are and whom we believe, for remotes with `ssl:`.
+    pub tls: Option<Tls>,
     /// The database, for example `OVN_Northbound`.
     pub database: String,
     /// The tables to copy. Tables and columns that the server lacks are left out.
@@ -35,6 +37,7 @@ impl Options {
     pub fn new(remotes: Vec<Remote>, database: impl Into<String>) -> Self {
         Self {
             remotes,
+            tls: None,
             database: database.into(),
             tables: BTreeMap::new(),
             leader_only: false,
@@ -48,6 +51,12 @@ impl Options {
     /// The options with one more table to copy.
     pub fn table(mut self, table: impl Into<String>, columns: Columns) -> Self {
         self.tables.insert(table.into(), columns);
+        self
+    }
+
+    /// The options with a configuration for remotes with `ssl:`.
+    pub fn tls(mut self, tls: impl Into<Tls>) -> Self {
+        self.tls = Some(tls.into());
         self
     }
 

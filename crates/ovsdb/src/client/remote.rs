@@ -1,11 +1,13 @@
 //! Where a server listens, in the notation of OVSDB's tools (ovsdb(7), "Connection Methods").
 
-use std::{fmt, io, net::IpAddr, path::PathBuf, str::FromStr};
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
 };
+
+use super::{error::Error, tls::Tls};
 
 /// One address of a database server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,21 +21,28 @@ pub enum Remote {
         /// The port; 6641 for NB, 6642 for SB, 6640 for Open vSwitch by custom.
         port: u16,
     },
+    /// `ssl:host:port`: TCP with TLS, for which [`Options::tls`](super::Options::tls) is needed.
+    Ssl {
+        /// A name or an address, without brackets.
+        host: String,
+        /// The port, by custom the same as without TLS.
+        port: u16,
+    },
 }
 
 /// A text that is not a remote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RemoteError {
-    /// Neither `unix:` nor `tcp:`.
-    #[error("remote {0:?} starts with neither unix: nor tcp:")]
+    /// None of `unix:`, `tcp:` and `ssl:`.
+    #[error("remote {0:?} starts with none of unix:, tcp: and ssl:")]
     Method(String),
     /// `unix:` without a path.
     #[error("remote {0:?} lacks a path")]
     Path(String),
-    /// `tcp:` without a host.
+    /// `tcp:` or `ssl:` without a host.
     #[error("remote {0:?} lacks a host")]
     Host(String),
-    /// `tcp:` without a port from 1 to 65535.
+    /// `tcp:` or `ssl:` without a port from 1 to 65535.
     #[error("remote {0:?} lacks a port from 1 to 65535")]
     Port(String),
 }
@@ -48,16 +57,28 @@ impl Remote {
             .collect()
     }
 
-    pub(super) async fn connect(&self) -> io::Result<Stream> {
+    /// Opens the stream; `tls` is for the remotes that want it.
+    pub(super) async fn connect(&self, tls: Option<&Tls>) -> Result<Stream, Error> {
         match self {
-            Self::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
-            Self::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                stream.set_nodelay(true)?;
+            Self::Unix(path) => {
+                let stream = UnixStream::connect(path).await.map_err(Error::Connect)?;
                 Ok(Box::new(stream))
+            }
+            Self::Tcp { host, port } => Ok(Box::new(connect_tcp(host, *port).await?)),
+            Self::Ssl { host, port } => {
+                let tls = tls.ok_or(Error::TlsMissing)?.configuration()?;
+                let stream = connect_tcp(host, *port).await?;
+                Ok(Box::new(tls.handshake(host, stream).await?))
             }
         }
     }
+}
+
+async fn connect_tcp(host: &str, port: u16) -> Result<TcpStream, Error> {
+    let stream = TcpStream::connect((host, port)).await;
+    let stream = stream.map_err(Error::Connect)?;
+    stream.set_nodelay(true).map_err(Error::Connect)?;
+    Ok(stream)
 }
 
 impl FromStr for Remote {
@@ -67,13 +88,20 @@ impl FromStr for Remote {
         match text.split_once(':') {
             Some(("unix", "")) => Err(RemoteError::Path(text.to_owned())),
             Some(("unix", path)) => Ok(Self::Unix(path.into())),
-            Some(("tcp", address)) => tcp(text, address),
+            Some(("tcp", address)) => {
+                let (host, port) = host_and_port(text, address)?;
+                Ok(Self::Tcp { host, port })
+            }
+            Some(("ssl", address)) => {
+                let (host, port) = host_and_port(text, address)?;
+                Ok(Self::Ssl { host, port })
+            }
             _ => Err(RemoteError::Method(text.to_owned())),
         }
     }
 }
 
-fn tcp(text: &str, address: &str) -> Result<Remote, RemoteError> {
+fn host_and_port(text: &str, address: &str) -> Result<(String, u16), RemoteError> {
     let (host, port) = address
         .rsplit_once(':')
         .ok_or_else(|| RemoteError::Port(text.to_owned()))?;
@@ -90,20 +118,27 @@ fn tcp(text: &str, address: &str) -> Result<Remote, RemoteError> {
     if bare.is_empty() || is_ambiguous {
         return Err(RemoteError::Host(text.to_owned()));
     }
-    Ok(Remote::Tcp {
-        host: bare.to_owned(),
-        port,
-    })
+    Ok((bare.to_owned(), port))
 }
 
 impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Tcp { host, port } => match host.parse() {
-                Ok(IpAddr::V6(host)) => write!(f, "tcp:[{host}]:{port}"),
-                Ok(IpAddr::V4(_)) | Err(_) => write!(f, "tcp:{host}:{port}"),
-            },
+            Self::Tcp { host, port } => write!(f, "tcp:{}:{port}", Host(host)),
+            Self::Ssl { host, port } => write!(f, "ssl:{}:{port}", Host(host)),
+        }
+    }
+}
+
+/// Prints IPv6 addresses in brackets.
+struct Host<'a>(&'a str);
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.parse() {
+            Ok(IpAddr::V6(host)) => write!(f, "[{host}]"),
+            Ok(IpAddr::V4(_)) | Err(_) => f.write_str(self.0),
         }
     }
 }
@@ -125,6 +160,8 @@ mod tests {
             "unix:/run/ovn/ovnnb_db.sock",
             "tcp:nb.example:6641",
             "tcp:[fd00::1]:6641",
+            "ssl:10.0.0.1:6641",
+            "ssl:[fd00::1]:6641",
         ] {
             let remote: Remote = text.parse().unwrap();
             assert_eq!(remote.to_string(), text);
@@ -145,9 +182,10 @@ mod tests {
             RemoteError::Method("10.0.0.1:6641".to_owned())
         );
         assert_eq!(
-            fault("ssl:a:6641"),
-            RemoteError::Method("ssl:a:6641".to_owned())
+            fault("pssl:6641"),
+            RemoteError::Method("pssl:6641".to_owned())
         );
+        assert_eq!(fault("ssl:a"), RemoteError::Port("ssl:a".to_owned()));
         assert_eq!(fault("unix:"), RemoteError::Path("unix:".to_owned()));
         assert_eq!(fault("tcp:a"), RemoteError::Port("tcp:a".to_owned()));
         assert_eq!(fault("tcp:a:0"), RemoteError::Port("tcp:a:0".to_owned()));

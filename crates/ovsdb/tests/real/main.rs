@@ -11,4 +11,6 @@ mod server;
 #[cfg(test)]
 mod standalone;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod walk;

@@ -65,17 +65,44 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) struct Server {
     directory: PathBuf,
     port: u16,
+    security: Security,
     child: Child,
+}
+
+/// What a server speaks on its TCP port.
+#[derive(Clone, Copy)]
+enum Security {
+    Plain,
+    /// With the files `ca.pem`, `cert.pem` and `key.pem` of its directory.
+    Tls,
 }
 
 impl Server {
     /// A server of the database file `db` in `directory`, on a unix socket and a TCP port there.
     pub(crate) fn start(directory: &Path, port: u16) -> Self {
+        Self::spawn(directory, port, Security::Plain)
+    }
+
+    /// The same with TLS on the port.
+    pub(crate) fn start_tls(directory: &Path, port: u16) -> Self {
+        Self::spawn(directory, port, Security::Tls)
+    }
+
+    fn spawn(directory: &Path, port: u16, security: Security) -> Self {
         let path = |name: &str| directory.join(name).display().to_string();
+        let remote = match security {
+            Security::Plain => vec![format!("--remote=ptcp:{port}:127.0.0.1")],
+            Security::Tls => vec![
+                format!("--remote=pssl:{port}:127.0.0.1"),
+                format!("--ca-cert={}", path("ca.pem")),
+                format!("--certificate={}", path("cert.pem")),
+                format!("--private-key={}", path("key.pem")),
+            ],
+        };
         let child = command("ovsdb-server")
             .arg(path("db"))
             .arg(format!("--remote=punix:{}", path("sock")))
-            .arg(format!("--remote=ptcp:{port}:127.0.0.1"))
+            .args(remote)
             .arg(format!("--unixctl={}", path("ctl")))
             .arg(format!("--log-file={}", path("log")))
             .arg("--no-chdir")
@@ -86,6 +113,7 @@ impl Server {
         Self {
             directory: directory.to_owned(),
             port,
+            security,
             child,
         }
     }
@@ -101,11 +129,18 @@ impl Server {
         }
     }
 
+    pub(crate) fn ssl(&self) -> Remote {
+        Remote::Ssl {
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+        }
+    }
+
     /// Ends it without warning, and starts it again.
     pub(crate) fn restart(self) -> Self {
-        let (directory, port) = (self.directory.clone(), self.port);
+        let (directory, port, security) = (self.directory.clone(), self.port, self.security);
         drop(self);
-        Self::start(&directory, port)
+        Self::spawn(&directory, port, security)
     }
 
     /// Sends it a signal.
