@@ -14,7 +14,7 @@ const USED: &str = include_str!("used.txt");
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Permission {
     account: String,
-    /// `pods` or `leases.coordination.k8s.io`.
+    /// `pods`, `events.events.k8s.io`, or one object, `leases.coordination.k8s.io/name`.
     resource: String,
     verb: String,
 }
@@ -61,9 +61,11 @@ fn of_rule(account: &str, rule: &Value) -> Vec<Permission> {
     for group in texts(&rule["apiGroups"]) {
         for resource in texts(&rule["resources"]) {
             let dot = if group.is_empty() { "" } else { "." };
+            let one = rule["resourceNames"][0].as_str();
+            let one = one.map_or_else(String::new, |name| format!("/{name}"));
             let of_verb = |verb: &str| Permission {
                 account: account.to_owned(),
-                resource: format!("{resource}{dot}{group}"),
+                resource: format!("{resource}{dot}{group}{one}"),
                 verb: verb.to_owned(),
             };
             permissions.extend(texts(&rule["verbs"]).map(of_verb));
