@@ -1,6 +1,7 @@
 //! What the controller is started with. Flags and defaults are those of Kube-OVN.
 
 mod leader;
+mod networks;
 mod northbound;
 
 use std::net::IpAddr;
@@ -61,6 +62,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS")]
     node_switch_gateway: Option<DualStack<IpAddr>>,
 
+    /// CIDR of the Services of the cluster: what kube-apiserver was started with
+    #[arg(long, value_name = "CIDR")]
+    service_cluster_ip_range: Option<CidrPair>,
+
     #[command(flatten)]
     pub(crate) admin: AdminArgs<10660>,
 
@@ -71,6 +76,27 @@ pub(crate) struct Args {
 // === impl Args ===
 
 impl Args {
+    /// # Errors
+    /// When networks overlap.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let services = self.service_cluster_ip_range;
+        let networks = [
+            ("--default-cidr", Some(self.default_cidr)),
+            ("--node-switch-cidr", Some(self.node_switch_cidr)),
+            ("--service-cluster-ip-range", services),
+        ];
+        let networks: Vec<_> = networks
+            .into_iter()
+            .filter_map(|(flag, cidrs)| {
+                Some(networks::Network {
+                    flag,
+                    cidrs: cidrs?,
+                })
+            })
+            .collect();
+        Ok(networks::check(&networks)?)
+    }
+
     pub(crate) fn defaults(&self) -> Defaults {
         Defaults {
             settings: Settings {

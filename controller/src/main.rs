@@ -37,6 +37,7 @@ const GRACE: Duration = Duration::from_secs(7);
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     kit::telemetry::init(&args.log)?;
+    args.check()?;
     let shutdown = kit::shutdown::on_signal()?;
     run(args, shutdown).await
 }

@@ -3,7 +3,7 @@
 //! | edited | planned again | because |
 //! | --- | --- | --- |
 //! | VPC | itself, its load balancers, its subnets and their ports; everything when it is the default one or `join` is in it | its router's name is in their rows |
-//! | subnet | itself, its VPC, that one's load balancers, its ports; all nodes and ports when it is `join` | gateways are in the VPC's route, the gateway mode in the ports' groups |
+//! | subnet | itself, its VPC, that one's load balancers, its ports, all nodes; all ports when it is `join` | gateways are in the VPC's route, the gateway mode in the ports' groups, no node may have an address in it |
 //! | node | itself and the ports on it | a port is in the group of its node |
 //! | port | itself | |
 //! | service, endpoints | the load balancers of the default VPC | they hold its VIPs |
@@ -43,6 +43,8 @@ impl Index {
         if *name == self.defaults.settings.join {
             self.dirty.extend(self.inputs.owners());
         }
+        self.dirty
+            .extend(self.inputs.nodes.keys().cloned().map(Owner::Node));
         self.dirty_ports_of(&BTreeSet::from([name.clone()]));
     }
 

@@ -12,18 +12,19 @@ use ovn::nb::{
 };
 use ovn::{Row, RowKey, expr};
 
-use crate::inputs::JoinPort;
-use crate::{Inputs, Planned, port};
+use crate::inputs::{JoinPort, Node};
+use crate::{Inputs, Planned, RouterLink, port};
 
 pub(crate) fn plan(inputs: &Inputs, name: &NodeName) -> Planned {
     let mut planned = Planned::default();
     let Some(node) = inputs.nodes.get(name) else {
         return planned;
     };
+    let owner = Owner::Node(name.clone());
+    check_addresses(inputs, &owner, node, &mut planned);
     let Some((join, (router, _))) = node.join.as_ref().zip(inputs.join()) else {
         return planned;
     };
-    let owner = Owner::Node(name.clone());
     join_port(inputs, &owner, name, join, &mut planned);
     port_group(&owner, name, &mut planned);
     for (family, nexthop) in join.addresses.iter() {
@@ -42,6 +43,24 @@ pub(crate) fn plan(inputs: &Inputs, name: &NodeName) -> Planned {
         }
     }
     planned
+}
+
+/// Packets to a node whose address belongs to an overlay would never leave the overlay.
+fn check_addresses(inputs: &Inputs, owner: &Owner, node: &Node, planned: &mut Planned) {
+    let overlays = inputs.subnets.iter().filter(|(_, subnet)| {
+        inputs.is_in_default_vpc(subnet) && subnet.router_link == RouterLink::Connected
+    });
+    for (name, subnet) in overlays {
+        for (family, address) in node.internal.iter() {
+            if let Some(cidr) = subnet.cidrs.get(family).filter(|it| it.contains(*address)) {
+                let message = format!(
+                    "InternalIP {address} is inside CIDR {cidr} of subnet {name}: give the subnet \
+                     a CIDR without addresses of nodes, or the node another address"
+                );
+                planned.problem(owner, "NodeAddressInSubnet", message);
+            }
+        }
+    }
 }
 
 fn join_port(
