@@ -236,6 +236,5 @@ async fn each_connection_has_a_configuration_of_its_own() {
         .await
         .unwrap();
     commit(&client, vec![add_switch(Uuid::new_v4(), "after")]).await;
-    eprintln!("SEES {:?}", crate::northbound::switches(&client));
     sees(&client, &["before", "after"]).await;
 }
