@@ -23,8 +23,11 @@ pub(crate) const GROUP: &str = "outside";
 /// The path that answers with the client's address.
 pub const ADDRESS_PATH: &str = "/cgi-bin/address";
 
-const ANSWER: &str =
-    "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n%s\\n' \"$REMOTE_ADDR\"\n";
+/// The server writes addresses of IPv6 in brackets.
+const ANSWER: &str = r#"#!/bin/sh
+printf 'Content-Type: text/plain\r\n\r\n'
+echo "$REMOTE_ADDR" | tr -d '[]'
+"#;
 
 /// Where it listens, on port 80; behind the addresses that nodes route by.
 pub(crate) fn addresses(families: Families) -> DualStack<IpAddr> {

@@ -42,11 +42,14 @@ pub(crate) struct Args {
     /// Break this first, and restore it afterwards: its rows, and no others, turn red
     #[arg(long = "break", value_enum, value_name = "WHAT")]
     breakage: Option<Breakage>,
+    /// Install nothing: only run the rows, on what is there
+    #[arg(long)]
+    no_install: bool,
     /// Print a line of JSON for each row instead of the table
     #[arg(long)]
     json: bool,
     /// Take the cluster down with all that was installed
-    #[arg(long, conflicts_with_all = ["breakage", "json"])]
+    #[arg(long, conflicts_with_all = ["breakage", "json", "no_install"])]
     down: bool,
 }
 
@@ -65,14 +68,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 
 async fn rows(workspace: &Workspace, directory: Directory, args: &Args) -> Result<Vec<Row>> {
     let watch = Stopwatch::start();
-    let options = Options {
-        directory,
-        nodes: NODES,
-        families: args.families.into(),
+    let cluster = if args.no_install {
+        Cluster::open(&directory)?
+    } else {
+        install(workspace, directory, args.families).await?
     };
-    let cluster = cluster::up(&options, console::say).await?;
-    assets::prepare_go_tool(assets::versions::HELM)?;
-    install::install(workspace, &cluster)?;
     breakage::mend(&cluster)?;
     install::deploy(&cluster)?;
     install::delete_probed(&cluster)?;
@@ -85,6 +85,23 @@ async fn rows(workspace: &Workspace, directory: Directory, args: &Args) -> Resul
         watch.seconds()
     ));
     Ok(rows)
+}
+
+/// A cluster with the chart on it; nothing of it need be ready.
+async fn install(
+    workspace: &Workspace,
+    directory: Directory,
+    families: Families,
+) -> Result<Cluster> {
+    let options = Options {
+        directory,
+        nodes: NODES,
+        families: families.into(),
+    };
+    let cluster = cluster::up(&options, console::say).await?;
+    assets::prepare_go_tool(assets::versions::HELM)?;
+    install::install(workspace, &cluster)?;
+    Ok(cluster)
 }
 
 /// The rows, run while something is broken or not. What was broken is restored, whatever they

@@ -97,11 +97,13 @@ fn judge(finished: &Finished, expected: &[String]) -> Result<()> {
     bail!("{said}")
 }
 
-/// What a failed command said, without what `kubectl exec` adds to it.
+/// What a failed command said, without what `timeout` and `kubectl exec` add to it.
 fn reason(stderr: &str) -> &str {
     let lines = stderr.lines().map(str::trim);
-    let mut lines =
-        lines.filter(|line| !line.is_empty() && !line.starts_with("command terminated"));
+    let mut lines = lines.filter(|line| {
+        let is_added = *line == "Terminated" || line.starts_with("command terminated");
+        !line.is_empty() && !is_added
+    });
     lines.next_back().unwrap_or("no answer in time")
 }
 
@@ -173,7 +175,7 @@ mod tests {
             judged(false, "", refused),
             "wget: can't connect to remote host: Connection refused"
         );
-        let hung = "command terminated with exit code 143\n";
+        let hung = "Terminated\ncommand terminated with exit code 143\n";
         assert_eq!(judged(false, "", hung), "no answer in time");
     }
 }
