@@ -3,6 +3,7 @@
 /// Debian packages of the host. On Debian 12 they bring OVN 23.03 and OVS 3.1.
 pub const HOST_PACKAGES: &[&str] = &[
     "ca-certificates",
+    "curl",
     "debian-archive-keyring",
     "etcd-server",
     "ethtool",
