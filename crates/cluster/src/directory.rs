@@ -116,8 +116,14 @@ impl Directory {
         }
     }
 
+    /// Gives the lock back where nothing is left to protect: its file goes, too.
+    pub(crate) fn unlock(&self, lock: Lock) -> Result<()> {
+        drop(lock);
+        fs::remove_file(self.lock_path()).context("cannot remove the lock")
+    }
+
     /// Beside the directory, which comes and goes while the lock is held.
-    pub(crate) fn lock_path(&self) -> PathBuf {
+    fn lock_path(&self) -> PathBuf {
         self.path.with_extension("lock")
     }
 

@@ -21,8 +21,7 @@ pub async fn down(directory: &Directory) -> Result<()> {
         record.sysctls.restore()?;
     }
     remove(directory.path())?;
-    drop(lock);
-    fs::remove_file(directory.lock_path()).context("cannot remove the lock")
+    directory.unlock(lock)
 }
 
 /// Every mount lay in a namespace that ended with the node's first process.

@@ -38,7 +38,7 @@ pub struct Options {
 pub async fn up(options: &Options, say: impl Fn(&str)) -> Result<Cluster> {
     let directory = &options.directory;
     check::root()?;
-    let _lock = directory.lock()?;
+    let lock = directory.lock()?;
     if let Some(record) = directory.record()? {
         let cluster = Cluster::of(directory, &record);
         cluster.check()?;
@@ -51,7 +51,10 @@ pub async fn up(options: &Options, say: impl Fn(&str)) -> Result<Cluster> {
         say("The cluster is up already");
         return Ok(cluster);
     }
-    check::host(directory)?;
+    if let Err(refused) = check::host(directory) {
+        directory.unlock(lock)?;
+        return Err(refused);
+    }
     assets::prepare_cluster()?;
     let record = Record {
         nodes: options.nodes,
