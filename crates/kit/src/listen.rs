@@ -36,7 +36,7 @@ pub struct ParseListenError(String);
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The operating system refuses the TCP address.
-    #[error("cannot listen on {address}")]
+    #[error("cannot listen on {address}: free it, or choose another")]
     Tcp {
         address: SocketAddr,
         source: io::Error,

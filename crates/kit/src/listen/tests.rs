@@ -117,5 +117,6 @@ async fn a_taken_port_is_an_error_and_not_another_address() {
         .await
         .unwrap();
     let error = tcp(taken.local_addr().unwrap()).await.unwrap_err();
+    assert!(error.to_string().ends_with("free it, or choose another"));
     assert!(matches!(error, ListenError::Tcp { .. }));
 }
