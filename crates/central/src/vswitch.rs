@@ -17,12 +17,8 @@ use kit::readiness::Condition;
 use ovsdb::{Client, Columns, Options};
 
 use crate::{
-    Process,
-    args::VswitchArgs,
-    children::Children,
-    database::follow,
-    probe::Probe,
-    program::{Program, ProgramError},
+    Process, args::VswitchArgs, children::Children, database::follow, probe::Probe,
+    program::Program,
 };
 use settings::{OPEN_VSWITCH, Settings};
 
@@ -101,19 +97,25 @@ async fn start(args: &VswitchArgs, process: &Process, children: &mut Children) -
 }
 
 /// Makes the file when there is none, and brings it to the schema of the programs.
-async fn prepare(file: &Path, schema: &Path) -> Result<(), ProgramError> {
-    let tool = |command: &str| {
+async fn prepare(file: &Path, schema: &Path) -> Result<()> {
+    let tool = |command: &str, file: &Path| {
         Program::new("ovsdb-tool")
             .arg(command)
             .arg(file)
             .arg(schema)
     };
     if !file.exists() {
-        return tool("create").finish().await.map(drop);
+        // who is killed meanwhile leaves half a draft, not half a database
+        let draft = file.with_extension("draft");
+        if draft.exists() {
+            fs::remove_file(&draft).context("cannot remove what an earlier start left")?;
+        }
+        tool("create", &draft).finish().await?;
+        return fs::rename(&draft, file).context("cannot put the new file in place");
     }
-    if tool("needs-conversion").finish().await? == "yes" {
+    if tool("needs-conversion", file).finish().await? == "yes" {
         tracing::info!(file = %file.display(), "Converting to the schema of this version");
-        tool("convert").finish().await?;
+        tool("convert", file).finish().await?;
     }
     Ok(())
 }
