@@ -1,7 +1,7 @@
 //! What only the leader does: it alone writes, to the northbound database and to Kubernetes.
 //!
 //! ```text
-//! index listed, NB read --> stand by --lease won--> bootstrap, recorder, canary, sync
+//! index listed, NB read --> stand by --lease won--> bootstrap, recorder, reporter, canary, sync
 //!                                                      |
 //!                    exit <--lease lost, canary mute---+
 //! ```
@@ -12,8 +12,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use controller_index::Shared;
-use controller_status::{Bootstrap, Recorder, Writer};
+use controller_index::{Shared, Verdicts};
+use controller_status::{Bootstrap, Recorder, Reporter, Writer};
 use controller_sync::{Canary, Metrics, Sync};
 use kit::backoff::Backoff;
 use kit::lease::{Election, Lost, Tenure, Term};
@@ -107,9 +107,13 @@ impl Leader {
             "bootstrap",
             ensure(self.bootstrap, self.kubernetes.clone(), shutdown.clone()),
         );
-        let recorder = Recorder::new(self.index.clone(), Writer::new(self.kubernetes));
+        let (verdicts, writer) = (Verdicts::default(), Writer::new(self.kubernetes));
+        let recorder = Recorder::new(self.index.clone(), writer.clone());
+        let (index, usages) = (self.index.clone(), recorder.usages());
+        let reporter = Reporter::new(index, verdicts.clone(), usages, writer);
         tasks.spawn("recorder", recorder.run(shutdown.clone()));
-        let sync = Sync::new(self.index, self.nb, self.metrics, settled);
+        tasks.spawn("reporter", reporter.run(shutdown.clone()));
+        let sync = Sync::new(self.index, self.nb, verdicts, self.metrics, settled);
         tasks.spawn("sync", sync.run(shutdown));
         tasks.join(GRACE).await
     }

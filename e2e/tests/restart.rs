@@ -5,11 +5,12 @@
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use api::{Subnet, Vpc};
 use k8s_openapi::api::{core::v1::Pod, events::v1::Event};
 use kube::api::{Api, ListParams};
 use serde_json::Value;
 use testkit::{
-    Cluster, Families, Lab, LabOptions, OvnVersion, lab, objects::pod, ovn::Programs,
+    Cluster, Families, Lab, LabOptions, OvnVersion, lab, objects, objects::pod, ovn::Programs,
     process::Process, wait_until,
 };
 
@@ -44,6 +45,19 @@ fn r01_a_restart_with_100_pods_writes_no_row_but_the_canary() {
             seen(&writes()?, after_start)
         })
         .await?;
+
+        let pods = u32::try_from(PODS)?;
+        wait_until("the status counts the pods", PATIENCE, async || {
+            ensure_counted(lab, f64::from(pods)).await
+        })
+        .await?;
+        let before = status_versions(lab).await?;
+        let canaries = writes()?.len() + 1;
+        wait_until("another canary is seen", PATIENCE, async || {
+            seen(&writes()?, canaries)
+        })
+        .await?;
+        assert_eq!(status_versions(lab).await?, before);
 
         let others: BTreeSet<Change> = writes()?
             .into_iter()
@@ -117,22 +131,84 @@ fn a_pod_with_a_bad_annotation_is_told_and_blocks_nobody() {
             dump(lab)?.ensure_port("good.default")
         })
         .await?;
-        let events: Api<Event> = Api::namespaced(api_server.client()?, "default");
-        wait_until("an event names field and value", PATIENCE, async || {
-            let listed = events.list(&ListParams::default()).await?;
-            let told = listed.iter().any(|event| {
-                let note = event.note.as_deref().unwrap_or_default();
-                event.reason.as_deref() == Some("ValidatePodNetworkFailed")
-                    && note.contains("ip_address")
-                    && note.contains("10.16.0.999")
-            });
-            ensure!(told, "it is not among {} events", listed.items.len());
-            Ok(())
-        })
-        .await?;
+        let words = ["ip_address", "10.16.0.999"];
+        wait_for_event(lab, "ValidatePodNetworkFailed", &words).await?;
         drop(cluster);
         Ok(())
     });
+}
+
+#[test]
+fn a_node_whose_address_is_inside_a_subnet_is_told() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::start_without_daemons(lab).await?;
+        let addresses = "10.16.3.4".parse()?;
+        let node = objects::node("inside", &addresses);
+        lab.api_server()?.create_node(&node).await?;
+        let words = ["10.16.3.4", "10.16.0.0/16", "ovn-default"];
+        wait_for_event(lab, "NodeAddressInSubnet", &words).await?;
+        drop(cluster);
+        Ok(())
+    });
+}
+
+async fn wait_for_event(lab: &Lab, reason: &str, words: &[&str]) -> Result<()> {
+    let events: Api<Event> = Api::namespaced(lab.api_server()?.client()?, "default");
+    wait_until("an event names field and value", PATIENCE, async || {
+        let listed = events.list(&ListParams::default()).await?;
+        let told = listed.iter().any(|event| {
+            let note = event.note.as_deref().unwrap_or_default();
+            event.reason.as_deref() == Some(reason) && words.iter().all(|it| note.contains(it))
+        });
+        ensure!(told, "it is not among {} events", listed.items.len());
+        Ok(())
+    })
+    .await
+}
+
+/// The default subnet is ready and counts its pods, and its VPC knows it.
+async fn ensure_counted(lab: &Lab, pods: f64) -> Result<()> {
+    let client = lab.api_server()?.client()?;
+    let subnets: Api<Subnet> = Api::all(client.clone());
+    let subnet = subnets.get("ovn-default").await?;
+    let status = subnet.status.context("the subnet has a status")?;
+    let conditions = status.conditions.iter();
+    let conditions: Vec<(&str, &str)> = conditions
+        .map(|it| (it.type_.as_str(), it.status.as_str()))
+        .collect();
+    ensure!(
+        conditions == [("Validated", "True"), ("Ready", "True"), ("Error", "False")],
+        "there are {conditions:?}"
+    );
+    // all but the first, the last and the gateway
+    let hosts = f64::from(65536_u32 - 3);
+    let counted = (status.v4_using, status.v4_using + status.v4_available);
+    ensure!(counted == (pods, hosts), "there are {status:?}");
+    let counted = (status.v6_using, status.v6_using + status.v6_available);
+    ensure!(counted == (pods, hosts), "there are {status:?}");
+    let vpcs: Api<Vpc> = Api::all(client);
+    let vpc = vpcs.get("ovn-cluster").await?;
+    let status = vpc.status.context("the VPC has a status")?;
+    ensure!(
+        status.standby && status.default && status.subnets == ["join", "ovn-default"],
+        "there is {status:?}"
+    );
+    Ok(())
+}
+
+/// Differ after every write of a status.
+async fn status_versions(lab: &Lab) -> Result<Vec<Option<String>>> {
+    let client = lab.api_server()?.client()?;
+    let subnets: Api<Subnet> = Api::all(client.clone());
+    let vpcs: Api<Vpc> = Api::all(client);
+    let parameters = ListParams::default();
+    let subnets = subnets.list(&parameters).await?.into_iter();
+    let vpcs = vpcs.list(&parameters).await?.into_iter();
+    let versions = subnets
+        .map(|it| it.metadata.resource_version)
+        .chain(vpcs.map(|it| it.metadata.resource_version));
+    Ok(versions.collect())
 }
 
 /// What the controller owns in NB, in an order that does not depend on UUIDs.

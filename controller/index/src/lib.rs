@@ -22,6 +22,7 @@ mod shared;
 mod subnet;
 mod table;
 mod text;
+mod verdict;
 mod vpc;
 
 pub use claimant::Claimant;
@@ -36,3 +37,4 @@ pub use service::{Service, ServicePort};
 pub use shared::Shared;
 pub use subnet::{Provision, Subnet};
 pub use text::Rejected;
+pub use verdict::{Verdict, Verdicts};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use model::{Owner, VpcName};
+use model::{Owner, VpcName, load_balancer};
 use ovn::nb::{self, load_balancer as lb, logical_switch as ls};
 use ovn::{Row, RowKey};
 
@@ -97,10 +97,10 @@ impl Balancer {
 
     const fn name(self) -> &'static str {
         match (self.protocol, self.affinity) {
-            (Protocol::Tcp, Affinity::None) => "cluster-tcp-loadbalancer",
-            (Protocol::Udp, Affinity::None) => "cluster-udp-loadbalancer",
-            (Protocol::Tcp, Affinity::ClientIp) => "cluster-tcp-session-loadbalancer",
-            (Protocol::Udp, Affinity::ClientIp) => "cluster-udp-session-loadbalancer",
+            (Protocol::Tcp, Affinity::None) => load_balancer::TCP,
+            (Protocol::Udp, Affinity::None) => load_balancer::UDP,
+            (Protocol::Tcp, Affinity::ClientIp) => load_balancer::TCP_SESSION,
+            (Protocol::Udp, Affinity::ClientIp) => load_balancer::UDP_SESSION,
         }
     }
 

@@ -1,11 +1,12 @@
 //! The ledger: which claimant gets, keeps or loses which addresses. No I/O.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use controller_index::{Allocation, Claimant, Index, Node, Pod, Record, Subnet};
 use controller_ipam::{
-    AllocateError, Claim, ClaimKey, Ipam, Request, SubnetPool, Succession, Uid, Wish, slot_range,
+    AllocateError, Claim, ClaimKey, Ipam, Request, SubnetPool, Succession, Uid, Usage, Wish,
+    slot_range,
 };
 use model::{CidrPair, DualStack, MacAddr, NodeName, SubnetName};
 
@@ -15,6 +16,9 @@ pub struct Ledger {
     ipam: Ipam,
     is_rebuilt: bool,
 }
+
+/// How full the families of each subnet are.
+pub type Usages = BTreeMap<SubnetName, DualStack<Usage>>;
 
 /// What to write for a claimant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +116,17 @@ impl Ledger {
             (Some(needy), Some(record)) => match_record(index, needy, &name, record),
             (Some(needy), None) => self.allocate(index, needy),
         }
+    }
+
+    /// How full each subnet is; `None` before the first update.
+    pub fn usages(&self, index: &Index) -> Option<Usages> {
+        let of = |(name, subnet): (&SubnetName, &Subnet)| {
+            let cidrs = &subnet.network.cidrs;
+            let usage = cidrs.map(|family, _| self.ipam.usage(name, family));
+            (name.clone(), usage)
+        };
+        self.is_rebuilt
+            .then(|| index.subnets().iter().map(of).collect())
     }
 
     fn define_subnets(&mut self, index: &Index, names: impl IntoIterator<Item = SubnetName>) {

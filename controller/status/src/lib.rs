@@ -7,14 +7,19 @@
 //! ```
 //!
 //! An address is chosen by the [`Ledger`], recorded by the [`Recorder`], and used only when the
-//! record has come back through the watch. Nothing here plans rows.
+//! record has come back through the watch. What became of intent is written by the [`Reporter`]:
+//! conditions and counters are derived each time, and written where they differ. Nothing here plans
+//! rows.
 
 mod bootstrap;
 mod ledger;
 mod recorder;
+mod reporter;
+mod statuses;
 mod writer;
 
 pub use bootstrap::{Bootstrap, Network};
-pub use ledger::{Decision, Ledger, Recorded, Refusal};
+pub use ledger::{Decision, Ledger, Recorded, Refusal, Usages};
 pub use recorder::Recorder;
+pub use reporter::Reporter;
 pub use writer::{WriteError, Writer};

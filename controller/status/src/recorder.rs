@@ -8,14 +8,19 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use kit::shutdown::Shutdown;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
 
-use crate::ledger::{Decision, Ledger};
+use crate::ledger::{Decision, Ledger, Usages};
 use crate::writer::{WriteError, Writer};
 
 /// So many writes are under way at once.
 const CONCURRENCY: usize = 32;
 /// How long a claimant rests whose write failed.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How often addresses are counted.
+const COUNT: Duration = Duration::from_secs(1);
 
 /// Records what the ledger decides.
 #[derive(Debug)]
@@ -29,6 +34,7 @@ pub struct Recorder {
     again: BTreeSet<Claimant>,
     /// What was last said to a claimant, so that it is said once.
     refused: BTreeMap<Claimant, String>,
+    usages: watch::Sender<Usages>,
 }
 
 /// Ends with the claimant that it was for, if it was for one.
@@ -46,7 +52,13 @@ impl Recorder {
             under_way: BTreeSet::new(),
             again: BTreeSet::new(),
             refused: BTreeMap::new(),
+            usages: watch::Sender::new(Usages::new()),
         }
+    }
+
+    /// Follows how full the subnets are.
+    pub fn usages(&self) -> watch::Receiver<Usages> {
+        self.usages.subscribe()
     }
 
     /// Runs until shutdown.
@@ -56,15 +68,25 @@ impl Recorder {
     pub async fn run(mut self, shutdown: Shutdown) -> Result<(), std::convert::Infallible> {
         let mut intent = self.index.subscribe();
         let mut writes: FuturesUnordered<Write> = FuturesUnordered::new();
+        let mut count = interval(COUNT);
+        count.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 Ok(()) = intent.changed() => {}
                 Some(claimant) = writes.next() => self.finish(claimant),
+                _ = count.tick() => self.count(),
             }
             self.take_claims();
             writes.extend(self.take_rejections());
             self.start_writes(&mut writes);
+        }
+    }
+
+    fn count(&self) {
+        let usages = self.ledger.usages(&self.index.read());
+        if let Some(usages) = usages {
+            self.usages.send_replace(usages);
         }
     }
 

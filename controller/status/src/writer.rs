@@ -6,16 +6,19 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use api::annotation::{self, key};
-use api::{Ip, IpSpec};
-use controller_index::{Claimant, Kind, ObjectName, Rejection};
+use api::{Ip, IpSpec, Subnet, SubnetStatus, Vpc, VpcStatus};
+use controller_index::{Claimant, Kind, ObjectName, Problem, Rejection};
 use k8s_openapi::api::core::v1::{Node, ObjectReference, Pod};
-use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{
+    Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions,
+};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, ResourceExt};
-use model::{PodKey, Provider};
+use model::{NodeName, PodKey, Provider, SubnetName, VpcName};
 use serde_json::{Value, json};
 
 use crate::ledger::{Recorded, Refusal};
+use crate::reporter::Written;
 
 /// A write that the API server did not take.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +125,60 @@ impl Writer {
             .await
     }
 
+    /// Tells the user by an event of the node.
+    pub(crate) async fn tell_node(
+        &self,
+        name: &NodeName,
+        uid: &str,
+        problem: &Problem,
+    ) -> Result<(), WriteError> {
+        let object = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Node".to_owned()),
+            name: Some(name.to_string()),
+            uid: Some(uid.to_owned()),
+            ..ObjectReference::default()
+        };
+        self.warn(&object, problem.reason, problem.message.clone())
+            .await
+    }
+
+    /// The statuses that are there now.
+    pub(crate) async fn read_statuses(&self) -> Result<Written, WriteError> {
+        let mut written = Written::default();
+        for subnet in list::<Subnet>(&self.client).await? {
+            if let Ok(name) = SubnetName::new(subnet.name_any()) {
+                written.subnets.extend(Some(name).zip(subnet.status));
+            }
+        }
+        for vpc in list::<Vpc>(&self.client).await? {
+            if let Ok(name) = VpcName::new(vpc.name_any()) {
+                written.vpcs.extend(Some(name).zip(vpc.status));
+            }
+        }
+        Ok(written)
+    }
+
+    /// An object that is gone needs no status.
+    pub(crate) async fn write_subnet_status(
+        &self,
+        name: &SubnetName,
+        status: &SubnetStatus,
+    ) -> Result<(), WriteError> {
+        let objects: Api<Subnet> = Api::all(self.client.clone());
+        patch_status(&objects, name.as_str(), &json!({"status": status})).await
+    }
+
+    /// An object that is gone needs no status.
+    pub(crate) async fn write_vpc_status(
+        &self,
+        name: &VpcName,
+        status: &VpcStatus,
+    ) -> Result<(), WriteError> {
+        let objects: Api<Vpc> = Api::all(self.client.clone());
+        patch_status(&objects, name.as_str(), &json!({"status": status})).await
+    }
+
     async fn warn(
         &self,
         object: &ObjectReference,
@@ -144,6 +201,33 @@ impl Writer {
 
     fn ips(&self) -> Api<Ip> {
         Api::all(self.client.clone())
+    }
+}
+
+async fn list<K>(client: &Client) -> Result<Vec<K>, WriteError>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let objects: Api<K> = Api::all(client.clone());
+    let listed = objects.list(&ListParams::default()).await;
+    listed
+        .map(|list| list.items)
+        .map_err(failed("list", &K::plural(&())))
+}
+
+async fn patch_status<K>(objects: &Api<K>, name: &str, patch: &Value) -> Result<(), WriteError>
+where
+    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let params = PatchParams::default();
+    match objects
+        .patch_status(name, &params, &Patch::Merge(patch))
+        .await
+    {
+        Err(error) if is_status(&error, 404) => Ok(()),
+        result => result
+            .map(drop)
+            .map_err(failed("write the status of", &name)),
     }
 }
 

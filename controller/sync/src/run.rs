@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use controller_index::{Problem, Shared};
+use controller_index::{Problem, Shared, Verdict, Verdicts};
 use controller_plan::{Planned, plan};
 use kit::readiness::Condition as Ready;
 use kit::shutdown::Shutdown;
@@ -33,6 +33,9 @@ pub struct Sync {
     failed: BTreeSet<Owner>,
     rejected: BTreeMap<Owner, String>,
     problems: BTreeMap<Owner, Vec<Problem>>,
+    /// Owners that nothing is planned for any more.
+    vanished: BTreeSet<Owner>,
+    verdicts: Verdicts,
     metrics: Metrics,
     settled: Ready,
     stage: Stage,
@@ -56,7 +59,13 @@ struct Batch {
 // === impl Sync ===
 
 impl Sync {
-    pub fn new(index: Shared, client: Client, metrics: Metrics, settled: Ready) -> Self {
+    pub fn new(
+        index: Shared,
+        client: Client,
+        verdicts: Verdicts,
+        metrics: Metrics,
+        settled: Ready,
+    ) -> Self {
         Self {
             changes: client.replica().changes(),
             index,
@@ -66,6 +75,8 @@ impl Sync {
             failed: BTreeSet::new(),
             rejected: BTreeMap::new(),
             problems: BTreeMap::new(),
+            vanished: BTreeSet::new(),
+            verdicts,
             metrics,
             settled,
             stage: Stage::Waiting,
@@ -164,6 +175,9 @@ impl Sync {
         let started = Instant::now();
         let Planned { rows, problems } = plan(self.index.read().inputs(), owner);
         let changes = diff(&rows, &self.actual(owner));
+        if rows.is_empty() && problems.is_empty() {
+            self.vanished.insert(owner.clone());
+        }
         self.metrics.planned(owner, started.elapsed().as_secs_f64());
         self.note(owner, problems);
         changes
@@ -189,11 +203,11 @@ impl Sync {
 
     async fn commit(&mut self, batch: Batch) {
         if batch.changes.is_empty() {
-            return;
+            return self.tell(batch.owners);
         }
         let outcome = self.transact(&batch.changes).await;
         match outcome {
-            Outcome::Unchanged | Outcome::Committed => self.settle(&batch),
+            Outcome::Unchanged | Outcome::Committed => self.settle(batch),
             Outcome::Stale | Outcome::Lost => self.failed.extend(batch.owners),
             Outcome::Rejected(_) if batch.owners.len() > 1 => self.commit_singly(batch).await,
             Outcome::Rejected(rejection) => {
@@ -211,7 +225,22 @@ impl Sync {
             tracing::error!(%owner, rejection = text, "Rows were rejected");
             self.rejected.insert(owner.clone(), text);
         }
+        self.tell([owner.clone()]);
         self.failed.insert(owner);
+    }
+
+    fn tell(&mut self, owners: impl IntoIterator<Item = Owner>) {
+        for owner in owners {
+            let verdict = Verdict {
+                problems: self.problems.get(&owner).cloned().unwrap_or_default(),
+                rejection: self.rejected.get(&owner).cloned(),
+            };
+            if self.vanished.remove(&owner) {
+                self.verdicts.forget(&owner);
+            } else {
+                self.verdicts.tell(owner, verdict);
+            }
+        }
     }
 
     /// One bad owner must not keep its neighbours from being committed.
@@ -246,7 +275,7 @@ impl Sync {
         outcome
     }
 
-    fn settle(&mut self, batch: &Batch) {
+    fn settle(&mut self, batch: Batch) {
         for owner in &batch.owners {
             self.rejected.remove(owner);
         }
@@ -255,5 +284,6 @@ impl Sync {
             changes = batch.changes.len(),
             "Committed to the northbound database"
         );
+        self.tell(batch.owners);
     }
 }

@@ -4,6 +4,7 @@
 //! in between an address is never a `String`. Everything here is pure: no clock, no I/O.
 
 pub mod address;
+pub mod load_balancer;
 pub mod mac;
 pub mod name;
 pub mod owner;
