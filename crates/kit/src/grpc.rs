@@ -5,6 +5,9 @@
 //! describes all services, itself and health included, so that a generic client can list and call
 //! them.
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::{convert::Infallible, time::Duration};
 
 use tokio::sync::watch;
@@ -166,24 +169,32 @@ impl Bound {
     /// # Errors
     /// [`ServeError::Transport`].
     pub async fn serve(self, shutdown: Shutdown) -> Result<(), ServeError> {
-        let Self {
-            listener,
-            listen,
-            routes,
-            health,
-        } = self;
-        tracing::info!(%listen, "Serving gRPC");
-        let router = tonic::transport::Server::builder().add_routes(routes);
-        let served = tokio::select! {
-            served = listener.serve(router, shutdown.clone()) => served,
-            never = health.follow(&shutdown) => match never {},
-            () = drained(&shutdown) => {
-                tracing::warn!(%listen, "Cutting gRPC connections that did not end");
-                Ok(())
-            }
-        };
-        served.map_err(|source| ServeError::Transport { listen, source })
+        let serving = self.listener.serve(router(self.routes), shutdown.clone());
+        attend(serving, self.listen, self.health, shutdown).await
     }
+}
+
+fn router(routes: Routes) -> Router {
+    tonic::transport::Server::builder().add_routes(routes)
+}
+
+/// Reports health while the server serves, and cuts what does not end after shutdown.
+async fn attend(
+    serving: impl Future<Output = Result<(), tonic::transport::Error>>,
+    listen: Listen,
+    health: Health,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    tracing::info!(%listen, "Serving gRPC");
+    let served = tokio::select! {
+        served = serving => served,
+        never = health.follow(&shutdown) => match never {},
+        () = drained(&shutdown) => {
+            tracing::warn!(%listen, "Cutting gRPC connections that did not end");
+            Ok(())
+        }
+    };
+    served.map_err(|source| ServeError::Transport { listen, source })
 }
 
 /// Returns when calls have had their time to end after shutdown.

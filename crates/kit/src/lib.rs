@@ -24,5 +24,7 @@ pub mod readiness;
 pub mod shutdown;
 pub mod tasks;
 pub mod telemetry;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use tasks::spawn;
