@@ -13,13 +13,15 @@ use kube::{
     api::{
         ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
     },
-    core::Request,
+    core::{Request, TypeMeta},
+    discovery::{Scope, pinned_kind},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 use testkit::{LabOptions, OvnVersion, lab, wait_until};
 
 const CRDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/crds");
+const MANIFEST: &str = include_str!("../../deploy/kube-ovn.yaml");
 const VALID: &str = include_str!("api_server/valid.yaml");
 const INVALID: &str = include_str!("api_server/invalid.yaml");
 const AS_TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
@@ -101,6 +103,44 @@ async fn create_valid(client: &Client) -> Result<()> {
             .await?
             .with_context(|| format!("{name} was refused"))?;
     }
+    Ok(())
+}
+
+#[test]
+fn every_object_of_the_manifest_is_accepted_without_an_unknown_field() {
+    with_crds(async |client| {
+        for document in serde_yaml::Deserializer::from_str(MANIFEST) {
+            let object: Option<DynamicObject> = Option::deserialize(document)?;
+            if let Some(object) = object {
+                let what = format!("{:?} {:?}", object.types, object.metadata.name);
+                let tried = try_applying(&client, &object).await;
+                tried.with_context(|| format!("{what} was refused"))?;
+            }
+        }
+        Ok(())
+    });
+}
+
+/// As `kubectl apply --server-side --dry-run=server --validate=strict` does.
+async fn try_applying(client: &Client, object: &DynamicObject) -> Result<()> {
+    let TypeMeta { api_version, kind } = object.types.as_ref().context("an object has a kind")?;
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let kind = GroupVersionKind::gvk(group, version, kind);
+    let (resource, capabilities) = pinned_kind(client, &kind).await?;
+    let metadata = &object.metadata;
+    let api: Api<DynamicObject> = match capabilities.scope {
+        Scope::Cluster => Api::all_with(client.clone(), &resource),
+        Scope::Namespaced => {
+            let namespace = metadata.namespace.as_deref().context("no namespace")?;
+            Api::namespaced_with(client.clone(), namespace, &resource)
+        }
+    };
+    let name = metadata.name.as_deref().context("no name")?;
+    let params = PatchParams::apply("test")
+        .force()
+        .dry_run()
+        .validation_strict();
+    api.patch(name, &params, &Patch::Apply(object)).await?;
     Ok(())
 }
 
