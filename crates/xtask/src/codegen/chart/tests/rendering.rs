@@ -65,7 +65,7 @@ fn the_networks_of_every_family_reach_the_programs() {
         "--default-cidr=10.16.0.0/16,fd00:10:16::/64"
     ));
     assert!(has(
-        &arguments(&dual, "kube-ovn-cni"),
+        &controller,
         "--service-cluster-ip-range=10.96.0.0/12,fd00:10:96::/112"
     ));
 }
