@@ -1,6 +1,7 @@
 //! Command line of the daemon.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -66,6 +67,20 @@ pub(crate) struct Args {
     /// How to reach the API server; a pod's service account when absent
     #[arg(long, value_name = "PATH")]
     pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Link that tunnels run over: its name, or regular expressions joined by commas; the one that has
+    /// the address of this node when absent. The annotation ovn.kubernetes.io/tunnel_interface of the
+    /// node goes before it
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) iface: Option<String>,
+
+    /// This node's address
+    #[arg(long, env = "POD_IP", value_name = "ADDRESS")]
+    pub(crate) pod_ip: Option<IpAddr>,
+
+    /// Folder of what must outlive the daemon and a reboot
+    #[arg(long, default_value = "/var/lib/kube-ovn", value_name = "PATH")]
+    pub(crate) state_dir: PathBuf,
 
     /// MTU of pods and ovn0; that of the tunnel's link less the tunnel header when absent or 0
     #[arg(long, value_name = "BYTES")]

@@ -1,7 +1,11 @@
 //! The node's own kernel state and Open vSwitch: what every change goes through.
 
+use std::net::IpAddr;
+
+use daemon_plan::tunnel::TunnelBridge;
 use daemon_plan::{NodeState, Port, Undo};
 use linux::link::{End, Veth};
+use linux::nft::{self, guest};
 use linux::offload::TxChecksum;
 use linux::route::Routes;
 use linux::sysctl::Settings;
@@ -99,6 +103,22 @@ impl Kernel {
         self.metrics.apply(Domain::Route, made)
     }
 
+    /// Our table of a family of nftables; none at all without `desired`.
+    pub(crate) async fn table(
+        &self,
+        family: nft::Family,
+        desired: Option<&nft::Table>,
+    ) -> Result<usize, linux::Error> {
+        let made = nft::reconcile(&self.namespace, family, desired).await;
+        self.metrics.apply(Domain::Nft, made)
+    }
+
+    /// Our rules in chains of others.
+    pub(crate) async fn passage(&self, desired: &guest::Desired) -> Result<usize, linux::Error> {
+        let made = guest::reconcile(&self.namespace, desired).await;
+        self.metrics.apply(Domain::Nft, made)
+    }
+
     pub(crate) async fn settings(&self, desired: &Settings) -> Result<usize, linux::Error> {
         let made = sysctl::reconcile(&self.namespace, desired).await;
         self.metrics.apply(Domain::Sysctl, made)
@@ -115,6 +135,21 @@ impl Host {
 
     pub(crate) async fn no_port(&self, name: &LinkName) -> Result<usize, ovs::Error> {
         let made = self.ovs.unplug(name).await;
+        self.metrics.apply(Domain::Ovs, made)
+    }
+
+    pub(crate) async fn take_over(&self, bridge: &TunnelBridge) -> Result<usize, ovs::Error> {
+        let made = self.ovs.take_over(bridge).await;
+        self.metrics.apply(Domain::Ovs, made)
+    }
+
+    pub(crate) async fn dissolve(&self) -> Result<usize, ovs::Error> {
+        let made = self.ovs.dissolve().await;
+        self.metrics.apply(Domain::Ovs, made)
+    }
+
+    pub(crate) async fn tunnel_address(&self, address: IpAddr) -> Result<usize, ovs::Error> {
+        let made = self.ovs.set_tunnel_address(address).await;
         self.metrics.apply(Domain::Ovs, made)
     }
 

@@ -15,6 +15,7 @@ mod table;
 
 use std::convert::Infallible;
 use std::future::IntoFuture;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -39,7 +40,7 @@ use crate::args::{Args, Command, InstallArgs, Invocation};
 use crate::cni::{Agent, Pods, Service};
 use crate::host::{Host, Kernel};
 use crate::metrics::Metrics;
-use crate::node::{Chassis, MtuRule, NodeLoop};
+use crate::node::{Chassis, Firewall, MtuRule, NodeLoop, Tunnel};
 use crate::object::{Node, Overlay, Pod};
 use crate::ovs::Ovs;
 use crate::table::Table;
@@ -72,7 +73,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let shutdown = kit::shutdown::on_signal()?;
     let mut tasks = Tasks::new(shutdown.clone());
     let (readiness, registry) = (Readiness::new(), Registry::new()?);
-    let client = client(&args).await?;
+    let config = configuration(&args).await?;
+    let api_server = address(&config);
+    let client = Client::try_from(config)?;
 
     // 1. where changes go
     let host = host(&args, Metrics::register(&registry)?, &mut tasks, &shutdown).await?;
@@ -98,6 +101,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         mtu: MtuRule::new(args.mtu),
         facts: facts_sender,
         chassis: Chassis::new(Api::all(client.clone()), args.node_name.clone()),
+        tunnel: Tunnel::new(args.iface.clone(), args.pod_ip, api_server, &args.state_dir),
+        firewall: Firewall::default(),
         is_up: readiness.condition("node"),
     };
     let node_loop = node_loop.run(kernel_changes, shutdown.clone());
@@ -118,8 +123,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// The API server, by the file that the arguments name or as a pod.
-async fn client(args: &Args) -> anyhow::Result<Client> {
-    let config = match &args.kubeconfig {
+async fn configuration(args: &Args) -> anyhow::Result<Config> {
+    Ok(match &args.kubeconfig {
         Some(path) => {
             let file = Kubeconfig::read_from(path)?;
             Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?
@@ -127,8 +132,14 @@ async fn client(args: &Args) -> anyhow::Result<Client> {
         None => Config::infer()
             .await
             .context("no API server; set --kubeconfig")?,
-    };
-    Ok(Client::try_from(config)?)
+    })
+}
+
+/// Where the API server is, unless it is known by a name only.
+fn address(config: &Config) -> Option<SocketAddr> {
+    let host = config.cluster_url.host()?.trim_matches(['[', ']']);
+    let port = config.cluster_url.port_u16().unwrap_or(443);
+    Some(SocketAddr::new(host.parse().ok()?, port))
 }
 
 /// This node's kernel and Open vSwitch, with the tasks that carry their messages.

@@ -20,6 +20,7 @@ pub(crate) enum Domain {
     Address,
     Route,
     Sysctl,
+    Nft,
     Chassis,
 }
 
@@ -58,6 +59,7 @@ impl Domain {
             Self::Address => "address",
             Self::Route => "route",
             Self::Sysctl => "sysctl",
+            Self::Nft => "nft",
             Self::Chassis => "chassis",
         }
     }

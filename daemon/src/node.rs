@@ -1,9 +1,10 @@
-//! The node's own state: `ovn0`, routes to pods, the chassis annotation.
+//! The node's own state: tunnels, `ovn0`, routes to pods, translation, the chassis annotation.
 //!
 //! ```text
 //! Node, Subnets (API server)  --\                        /--> Facts, for CNI ADD
-//! external_ids, br-int (OVS)  ---+--> observe --> plan --+--> ovn0, routes, sysctls
-//! links, addresses (kernel)   --/                        \--> Node annotation
+//! external_ids, br-int (OVS)  ---+--> observe --> plan --+--> tunnels; ovn0, routes, sysctls
+//! links, addresses (kernel)   --/                        |--> nftables
+//!                                                        \--> Node annotation
 //! ```
 //!
 //! Level-triggered: any event of any source, and a slow tick, mean "observe again".
@@ -17,7 +18,7 @@ use kit::error::Chain;
 use kit::readiness::Condition;
 use kit::shutdown::Shutdown;
 use linux::link::InvalidLinkName;
-use model::{CidrPair, NodeName, Provider};
+use model::{NodeName, Provider};
 use tokio::sync::watch;
 
 use crate::host::{self, Host};
@@ -26,9 +27,15 @@ use crate::table::Table;
 
 mod chassis;
 mod facts;
+mod firewall;
+mod journal;
+mod settled;
+mod tunnel;
 
 pub(crate) use chassis::Chassis;
 pub(crate) use facts::{Facts, MtuRule};
+pub(crate) use firewall::Firewall;
+pub(crate) use tunnel::{Carrier, Tunnel};
 
 /// How often to observe without an event.
 const TICK: Duration = Duration::from_secs(5);
@@ -45,6 +52,8 @@ pub(crate) struct NodeLoop {
     pub(crate) mtu: MtuRule,
     pub(crate) facts: watch::Sender<Option<Facts>>,
     pub(crate) chassis: Chassis,
+    pub(crate) tunnel: Tunnel,
+    pub(crate) firewall: Firewall,
     pub(crate) is_up: Condition,
 }
 
@@ -66,6 +75,10 @@ enum Error {
     Facts(#[from] facts::Error),
     #[error(transparent)]
     Host(#[from] host::Error),
+    #[error(transparent)]
+    Kernel(#[from] linux::Error),
+    #[error(transparent)]
+    Tunnel(#[from] tunnel::Error),
     #[error(transparent)]
     Chassis(#[from] chassis::Error),
     #[error(transparent)]
@@ -114,12 +127,17 @@ impl NodeLoop {
 
     async fn reconcile(&mut self) -> Result<usize, Error> {
         let pruned = self.host.prune().await?;
-        let facts = self.observe_facts().await?;
-        let node = self.node_object()?;
+        let node = self.node_object();
+        let (carrier, tunnelled) = self
+            .tunnel
+            .reconcile(&self.host, node.as_ref().ok())
+            .await?;
+        let facts = self.observe_facts(carrier).await?;
+        let node = node?;
         // neither waits for the other to succeed
         let reconciled = self.reconcile_host(facts, &node).await;
         let annotated = self.chassis.annotate(&self.host, &node).await;
-        Ok(pruned + reconciled? + annotated?)
+        Ok(pruned + tunnelled + reconciled? + annotated?)
     }
 
     async fn reconcile_host(&mut self, facts: Facts, node: &Node) -> Result<usize, Error> {
@@ -128,13 +146,15 @@ impl NodeLoop {
             allocation: self.allocation(node)?,
             datapath: facts.datapath,
             mtu: facts.mtu,
+            encapsulation: facts.encapsulation,
             overlay: self.overlay()?,
         })?;
-        Ok(self.host.reconcile(&state).await?)
+        let made = self.host.reconcile(&state).await?;
+        Ok(made + self.firewall.reconcile(&self.host.kernel, &state).await?)
     }
 
-    async fn observe_facts(&self) -> Result<Facts, Error> {
-        let facts = facts::observe(&self.host, self.mtu).await?;
+    async fn observe_facts(&self, carrier: Option<Carrier>) -> Result<Facts, Error> {
+        let facts = facts::observe(&self.host, self.mtu, carrier).await?;
         self.facts.send_if_modified(|published| {
             let changed = *published != Some(facts);
             *published = Some(facts);
@@ -159,7 +179,7 @@ impl NodeLoop {
     }
 
     /// Not before the subnets have been listed: routes to those not yet known would be removed.
-    fn overlay(&mut self) -> Result<Vec<CidrPair>, Error> {
+    fn overlay(&mut self) -> Result<Vec<daemon_plan::Overlay>, Error> {
         let table = self.subnets.borrow_and_update();
         if !table.is_synced {
             return Err(Error::NoSubnets);

@@ -1,11 +1,12 @@
 //! What is kept of the objects that the daemon follows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use api::Subnet;
 use k8s_openapi::api::core::v1;
 use kube::ResourceExt;
-use model::{CidrPair, Provider};
+use model::Provider;
 
 pub(crate) type Annotations = BTreeMap<String, String>;
 
@@ -20,10 +21,12 @@ pub(crate) struct Pod {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Node {
     pub(crate) annotations: Annotations,
+    /// By which others reach it.
+    pub(crate) addresses: BTreeSet<IpAddr>,
 }
 
-/// The networks of a subnet that the default VPC's router routes to; `None` for another subnet.
-pub(crate) type Overlay = Option<CidrPair>;
+/// What counts of a subnet that the default VPC's router routes to; `None` for another subnet.
+pub(crate) type Overlay = Option<daemon_plan::Overlay>;
 
 /// The annotation of a pod that kubelet read from a file: the identity by which kubelet calls it,
 /// which is not the UID of its object.
@@ -53,8 +56,14 @@ impl Pod {
 
 impl Node {
     pub(crate) fn keep(node: v1::Node) -> Self {
+        let addresses = node.status.and_then(|status| status.addresses);
+        let addresses = addresses.unwrap_or_default();
         Self {
             annotations: relevant(node.metadata.annotations),
+            addresses: addresses
+                .iter()
+                .filter_map(|address| address.address.parse().ok())
+                .collect(),
         }
     }
 }
@@ -74,7 +83,11 @@ pub(crate) fn overlay(subnet: Subnet) -> Overlay {
     let is_ovn = spec.provider.is_empty() || spec.provider == Provider::Ovn.to_string();
     let is_overlay = spec.vlan.is_empty() && !spec.underlay_gateway;
     if is_default_vpc && is_ovn && is_overlay {
-        spec.cidr_block.parse().ok()
+        let networks = spec.cidr_block.parse().ok()?;
+        Some(daemon_plan::Overlay {
+            networks,
+            nat_outgoing: spec.nat_outgoing,
+        })
     } else {
         None
     }

@@ -7,6 +7,7 @@ mod rows;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use daemon_plan::tunnel::TunnelBridge;
 use daemon_plan::{Datapath, Encapsulation, Port};
 use linux::LinkName;
 use ovn::vswitch;
@@ -33,6 +34,8 @@ pub(crate) enum Error {
     Disconnected { remote: String },
     #[error("Open vSwitch has no bridge {0}; see that ovn-controller runs on this node")]
     NoBridge(&'static str),
+    #[error("bridge {0} is not kube-ovn's; remove it, so that the tunnel's link can be put on one")]
+    ForeignBridge(&'static str),
     #[error("port {0} is on another bridge; remove it there")]
     OtherBridge(LinkName),
     #[error("Open vSwitch refused the change")]
@@ -127,8 +130,13 @@ impl Ovs {
         let address = first(&address)
             .parse()
             .map_err(|_invalid| malformed(key::ENCAP_IP, &address))?;
+        Ok((address, self.encapsulation()?))
+    }
+
+    /// How packets between nodes are wrapped.
+    pub(crate) fn encapsulation(&self) -> Result<Encapsulation, Error> {
         let kind = self.setting(key::ENCAP_TYPE)?;
-        Ok((address, first(&kind).parse()?))
+        Ok(first(&kind).parse()?)
     }
 
     fn setting(&self, key: &'static str) -> Result<String, Error> {
@@ -159,6 +167,23 @@ impl Ovs {
     /// Takes the port off the integration bridge. Succeeds when it is not there.
     pub(crate) async fn unplug(&self, name: &LinkName) -> Result<usize, Error> {
         self.commit(|tables| Ok(rows::unplug(&tables, name))).await
+    }
+
+    /// Makes the bridge that has the tunnel's link, or corrects it. Returns the number of changes.
+    pub(crate) async fn take_over(&self, bridge: &TunnelBridge) -> Result<usize, Error> {
+        self.commit(|tables| rows::take_over(&tables, bridge)).await
+    }
+
+    /// Removes that bridge. Succeeds when there is none.
+    pub(crate) async fn dissolve(&self) -> Result<usize, Error> {
+        self.commit(|tables| Ok(rows::dissolve(&tables))).await
+    }
+
+    /// Tells OVN the tunnel's address on this node.
+    pub(crate) async fn set_tunnel_address(&self, address: IpAddr) -> Result<usize, Error> {
+        let address = address.to_string();
+        let set = |tables: Tables<'_>| Ok(rows::set(&tables, key::ENCAP_IP, &address));
+        self.commit(set).await
     }
 
     /// Waits for a connection, plans from the newest state and commits; again when the state has

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 #[cfg(feature = "kernel")]
 mod kernel;
 #[cfg(feature = "kernel")]
-pub use kernel::{apply, observe, reconcile};
+pub use kernel::{apply, list, observe, reconcile};
 
 /// The addresses of a link that is ours alone, each with the prefix length of its network.
 /// IPv6 link-local addresses are the kernel's and never among them.

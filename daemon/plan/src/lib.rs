@@ -3,6 +3,8 @@
 //! ```text
 //! annotations --Allocation--> attach -> Vec<Step>    what one CNI ADD does, each with its undo
 //!                       \---> node   -> NodeState    what ovn0 and the node should be like
+//!                              nat                    its part of nftables
+//! links --------------> tunnel      -> TunnelState    which link carries tunnels, and how
 //! ```
 //!
 //! What is absent: nothing here awaits, reads a clock or a file, or knows how a step is performed.
@@ -12,13 +14,17 @@ pub mod attach;
 pub mod datapath;
 pub mod mtu;
 pub mod name;
+pub mod nat;
 pub mod node;
 pub mod port;
+pub mod tunnel;
 
 pub use allocation::{Allocation, InvalidAllocation};
 pub use attach::{Attachment, Step, Undo, attach};
 pub use datapath::Datapath;
 pub use mtu::Encapsulation;
 pub use name::{ContainerId, host_link};
+pub use nat::Overlay;
 pub use node::{NodeInputs, NodeState, node_state};
 pub use port::{Port, PortKind};
+pub use tunnel::{TunnelInputs, TunnelRule, TunnelState, tunnel_state};

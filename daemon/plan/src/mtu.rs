@@ -33,6 +33,15 @@ impl Encapsulation {
         }
     }
 
+    /// The port that nodes listen on for wrapped packets; `None` where they are not UDP.
+    pub const fn udp_port(self) -> Option<u16> {
+        match self {
+            Self::Geneve => Some(6081),
+            Self::Vxlan => Some(4789),
+            Self::Stt => None,
+        }
+    }
+
     /// The MTU of pods and `ovn0`, in bytes, where the tunnel runs over a link of `link_mtu` between
     /// addresses of `family`.
     pub fn mtu(self, link_mtu: u32, family: IpFamily) -> u32 {

@@ -3,13 +3,16 @@
 use linux::LinkName;
 use linux::address::Addresses;
 use linux::link::{Admin, Desired, InvalidLinkName};
+use linux::nft::{self, guest};
 use linux::offload::TxChecksum;
 use linux::route::{Route, Routes};
 use linux::sysctl::{Key, Settings};
-use model::{Cidr, CidrPair, NodeName};
+use model::{Cidr, NodeName};
 
 use crate::allocation::Allocation;
 use crate::datapath::Datapath;
+use crate::mtu::Encapsulation;
+use crate::nat::{self, Overlay};
 use crate::port::{Port, PortKind, external_ids, key};
 
 /// The name of the node's port.
@@ -23,8 +26,8 @@ pub struct NodeInputs {
     pub allocation: Allocation,
     pub datapath: Datapath,
     pub mtu: u32,
-    /// Networks of the default VPC that are reached through its router.
-    pub overlay: Vec<CidrPair>,
+    pub encapsulation: Encapsulation,
+    pub overlay: Vec<Overlay>,
 }
 
 /// What the node should be like.
@@ -36,6 +39,10 @@ pub struct NodeState {
     pub addresses: Addresses,
     pub routes: Routes,
     pub settings: Settings,
+    /// Our table of nftables.
+    pub translation: nft::Table,
+    /// Our rules in chains that drop by policy.
+    pub passage: guest::Desired,
 }
 
 /// The state of the node that the inputs describe.
@@ -65,6 +72,8 @@ pub fn node_state(inputs: &NodeInputs) -> Result<NodeState, InvalidLinkName> {
         addresses: allocation.interface_addresses(),
         routes: routes(inputs, &name),
         settings: settings(allocation, &name),
+        translation: nat::translation(&inputs.overlay, &name),
+        passage: nat::passage(&name, inputs.encapsulation),
     })
 }
 
@@ -80,7 +89,8 @@ fn routes(inputs: &NodeInputs, link: &LinkName) -> Routes {
             link: link.clone(),
         })
     };
-    let networks = inputs.overlay.iter().flat_map(CidrPair::values);
+    let networks = inputs.overlay.iter();
+    let networks = networks.flat_map(|overlay| overlay.networks.values());
     let remote = networks.filter(|cidr| !is_joined(cidr));
     remote.filter_map(route).collect()
 }
@@ -103,6 +113,13 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
+    fn subnet(networks: &str) -> Overlay {
+        Overlay {
+            networks: networks.parse().unwrap(),
+            nat_outgoing: true,
+        }
+    }
+
     fn inputs(addresses: &str, overlay: &[&str]) -> NodeInputs {
         NodeInputs {
             node: NodeName::new("n1").unwrap(),
@@ -114,7 +131,8 @@ mod tests {
             },
             datapath: Datapath::System,
             mtu: 1400,
-            overlay: overlay.iter().map(|text| text.parse().unwrap()).collect(),
+            encapsulation: Encapsulation::Geneve,
+            overlay: overlay.iter().map(|text| subnet(text)).collect(),
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use daemon_plan::Datapath;
+use daemon_plan::{Datapath, Encapsulation};
 use linux::link;
 use model::IpFamily;
 
+use super::Carrier;
 use crate::host::Host;
 use crate::ovs;
 
@@ -13,6 +14,7 @@ use crate::ovs;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) datapath: Datapath,
+    pub(crate) encapsulation: Encapsulation,
     /// Of pods and `ovn0`, in bytes.
     pub(crate) mtu: u32,
 }
@@ -50,16 +52,29 @@ impl MtuRule {
     }
 }
 
-pub(crate) async fn observe(host: &Host, rule: MtuRule) -> Result<Facts, Error> {
-    let datapath = host.ovs.datapath()?;
-    let mtu = match rule {
-        MtuRule::Fixed(mtu) => mtu,
-        MtuRule::Tunnel => tunnel_mtu(host).await?,
+/// What is so now. Tunnels run over `carrier`, or over the link that has the address which Open
+/// vSwitch was given.
+pub(crate) async fn observe(
+    host: &Host,
+    rule: MtuRule,
+    carrier: Option<Carrier>,
+) -> Result<Facts, Error> {
+    let encapsulation = host.ovs.encapsulation()?;
+    let mtu = match (rule, carrier) {
+        (MtuRule::Fixed(mtu), _) => mtu,
+        (MtuRule::Tunnel, Some(carrier)) => {
+            encapsulation.mtu(carrier.mtu, IpFamily::of(carrier.address))
+        }
+        (MtuRule::Tunnel, None) => given_mtu(host).await?,
     };
-    Ok(Facts { datapath, mtu })
+    Ok(Facts {
+        datapath: host.ovs.datapath()?,
+        encapsulation,
+        mtu,
+    })
 }
 
-async fn tunnel_mtu(host: &Host) -> Result<u32, Error> {
+async fn given_mtu(host: &Host) -> Result<u32, Error> {
     let (address, encapsulation) = host.ovs.tunnel()?;
     let link = link::with_address(&host.kernel.netlink, address).await?;
     let link = link.ok_or(Error::NoTunnelLink(address))?;

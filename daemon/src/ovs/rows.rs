@@ -11,9 +11,18 @@ use ovsdb::{Condition, Datum, Mutation, Mutator, Operation, Row, Uuid};
 
 use super::{Error, Pairs};
 
+mod uplink;
+pub(super) use uplink::{dissolve, set, take_over};
+
 /// The columns that are followed, by table. Statistics are not: they change every few seconds.
 pub(super) const OPEN_VSWITCH: &[&str] = &[EXTERNAL_IDS];
-pub(super) const BRIDGE: &[&str] = &[NAME, PORTS, vswitch::bridge::DATAPATH_TYPE.name];
+pub(super) const BRIDGE: &[&str] = &[
+    NAME,
+    PORTS,
+    vswitch::bridge::DATAPATH_TYPE.name,
+    EXTERNAL_IDS,
+    vswitch::bridge::OTHER_CONFIG.name,
+];
 pub(super) const PORT: &[&str] = &[NAME, INTERFACES];
 pub(super) const INTERFACE: &[&str] = &[
     NAME,

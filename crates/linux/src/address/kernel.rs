@@ -24,6 +24,14 @@ const PASSES: u32 = 3;
 /// # Errors
 /// When the kernel refuses to tell.
 pub async fn observe(netlink: &Netlink, index: u32) -> Result<Addresses, Error> {
+    Ok(list(netlink, index).await?.into_iter().collect())
+}
+
+/// The same in the kernel's order, the primary ones first.
+///
+/// # Errors
+/// When the kernel refuses to tell.
+pub async fn list(netlink: &Netlink, index: u32) -> Result<Vec<IpNet>, Error> {
     let request = netlink.addresses().get().set_link_index_filter(index);
     let messages: Vec<AddressMessage> = request
         .execute()

@@ -33,6 +33,29 @@ pub async fn observe(netlink: &Netlink, name: &LinkName) -> Result<Option<Actual
     }
 }
 
+/// All links, in the kernel's order.
+///
+/// # Errors
+/// When the kernel refuses to tell.
+pub async fn list(netlink: &Netlink) -> Result<Vec<(LinkName, Actual)>, Error> {
+    let messages = netlink.links().get().execute();
+    let messages: Vec<LinkMessage> = messages
+        .try_collect()
+        .await
+        .map_err(|error| Error::netlink("list links", error))?;
+    let named = messages.iter().filter_map(|message| {
+        let name = message
+            .attributes
+            .iter()
+            .find_map(|attribute| match attribute {
+                LinkAttribute::IfName(name) => LinkName::new(name.as_str()).ok(),
+                _ => None,
+            });
+        Some((name?, parse(message)))
+    });
+    Ok(named.collect())
+}
+
 /// The link that has `address`; `None` when there is none.
 ///
 /// # Errors
