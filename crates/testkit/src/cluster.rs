@@ -17,6 +17,7 @@ use crate::{
     Lab, Netns, Node, Sandbox,
     bin::bin,
     command::Invocation,
+    node::{TUNNEL_NIC, Tunnels},
     objects::{self, PodBuilder},
     process::Process,
     wait_until,
@@ -161,6 +162,18 @@ impl<'lab> Cluster<'lab> {
     /// # Errors
     /// It was not built.
     pub fn start_daemon(&mut self, node: &Node) -> Result<()> {
+        let options = match node.tunnels() {
+            Tunnels::ByLab => Vec::new(),
+            Tunnels::ByDaemon => vec![format!("--iface={TUNNEL_NIC}")],
+        };
+        self.start_daemon_with(node, &options)
+    }
+
+    /// The same with these options besides.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn start_daemon_with(&mut self, node: &Node, options: &[String]) -> Result<()> {
         self.daemons.remove(node.name());
         let program = ours("daemon")?
             .in_netns(node.netns().path())
@@ -170,10 +183,25 @@ impl<'lab> Cluster<'lab> {
             .arg(format!(
                 "--kubeconfig={}",
                 self.lab.api_server()?.kubeconfig().display()
-            ));
+            ))
+            .arg(format!("--state-dir={}", node.directory().display()))
+            .args(options);
         let process = program.spawn("daemon", node.directory())?;
         self.daemons.insert(node.name().to_owned(), process);
         Ok(())
+    }
+
+    /// Kills the daemon of a node.
+    pub fn kill_daemon(&mut self, node: &Node) {
+        self.daemons.remove(node.name());
+    }
+
+    /// What the daemon of a node says about its readiness.
+    ///
+    /// # Errors
+    /// It is not ready: then what it still lacks.
+    pub fn ask_daemon(&self, node: &Node) -> Result<()> {
+        ask(node.netns(), DAEMON_ADMIN)
     }
 
     /// The controller's process.

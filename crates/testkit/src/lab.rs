@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::{Path, PathBuf},
     process, thread,
@@ -9,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use model::DualStack;
 use tempfile::TempDir;
 
 use crate::{
@@ -17,7 +19,7 @@ use crate::{
     inspection,
     netns::{self, Netns},
     network::{Families, MANAGEMENT, TUNNEL, add_address, plug},
-    node::{MANAGEMENT_NIC, Node, Place, TUNNEL_NIC},
+    node::{MANAGEMENT_NIC, Node, Place, TUNNEL_NIC, Tunnels},
     ovn::{Central, OvnVersion, Programs, SB_PORT},
 };
 
@@ -26,6 +28,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 const CENTRAL_HOST: u8 = 2;
 const FIRST_NODE_HOST: u8 = 11;
+const OUTSIDE_HOST: u8 = 100;
 /// Directories of labs; the id of the process that made one follows.
 const PREFIX: &str = "kube-ovn-lab-";
 
@@ -36,6 +39,7 @@ pub struct LabOptions {
     families: Families,
     nodes: u8,
     kubernetes: Kubernetes,
+    tunnels: Tunnels,
 }
 
 /// Whether a lab has an API server.
@@ -66,6 +70,7 @@ impl LabOptions {
             families: Families::V4,
             nodes: 2,
             kubernetes: Kubernetes::Absent,
+            tunnels: Tunnels::ByLab,
         }
     }
 
@@ -78,6 +83,12 @@ impl LabOptions {
     /// With another number of nodes, named `n1`, `n2`...
     pub const fn nodes(mut self, nodes: u8) -> Self {
         self.nodes = nodes;
+        self
+    }
+
+    /// With nodes whose tunnel bridge our daemon has to make.
+    pub const fn bare_nodes(mut self) -> Self {
+        self.tunnels = Tunnels::ByDaemon;
         self
     }
 
@@ -204,6 +215,7 @@ impl Lab {
             management,
             tunnel: families.host(TUNNEL, host),
             tunnel_mac: TUNNEL.mac(host),
+            tunnels: self.options.tunnels,
             directory: subdirectory(self.directory.path(), &name)?,
         };
         Node::start(&name, place, programs, &self.southbound()?)
@@ -318,6 +330,26 @@ impl Lab {
         let addresses = self.options.families.host(MANAGEMENT, CENTRAL_HOST);
         let address = addresses.values().next().context("a lab has addresses")?;
         Ok(format!("tcp:{}", std::net::SocketAddr::new(*address, port)))
+    }
+
+    /// A host on the management network that knows nothing of pods, and its addresses.
+    ///
+    /// # Errors
+    /// There is one already.
+    pub fn outside(&self) -> Result<(Netns, DualStack<IpAddr>)> {
+        let host = Netns::create("outside")?;
+        plug(
+            &host,
+            MANAGEMENT_NIC,
+            OUTSIDE_HOST,
+            &self.switch,
+            MANAGEMENT,
+        )?;
+        let addresses = self.options.families.host(MANAGEMENT, OUTSIDE_HOST);
+        host.ip(addresses
+            .values()
+            .map(|address| add_address(MANAGEMENT_NIC, *address)))?;
+        Ok((host, addresses))
     }
 
     /// Every namespace but those of pods.

@@ -45,10 +45,20 @@ pub struct Node {
     /// Its addresses on `br-phy`; the first is the encapsulation's.
     tunnel: DualStack<IpAddr>,
     tunnel_mac: String,
+    tunnels: Tunnels,
     directory: PathBuf,
     programs: Programs,
     /// By the name of their log.
     processes: Mutex<BTreeMap<String, Process>>,
+}
+
+/// Who makes a node's tunnel bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tunnels {
+    /// The lab, which stands in for our daemon where there is none.
+    ByLab,
+    /// Our daemon: the node comes with the tunnel's addresses on `eth1`.
+    ByDaemon,
 }
 
 /// Where a node is on the two networks.
@@ -59,6 +69,7 @@ pub(crate) struct Place {
     pub(crate) tunnel: DualStack<IpAddr>,
     /// Of `eth1`; the tunnel bridge takes it over.
     pub(crate) tunnel_mac: String,
+    pub(crate) tunnels: Tunnels,
     pub(crate) directory: PathBuf,
 }
 
@@ -81,13 +92,20 @@ impl Node {
             management: place.management,
             tunnel: place.tunnel,
             tunnel_mac: place.tunnel_mac,
+            tunnels: place.tunnels,
             directory: place.directory,
             programs,
             processes: Mutex::default(),
         };
-        node.silence_tunnel_nic()?;
         node.start_database()?;
         node.configure(southbound)?;
+        match node.tunnels {
+            Tunnels::ByLab => {
+                node.silence_tunnel_nic()?;
+                node.make_tunnel_bridge()?;
+            }
+            Tunnels::ByDaemon => node.address_tunnel_nic()?,
+        }
         node.start_vswitchd()?;
         Ok(node)
     }
@@ -98,7 +116,9 @@ impl Node {
     /// # Errors
     /// They are not after [`PATIENCE`].
     pub(crate) async fn ready(&self) -> Result<()> {
-        self.restore_tunnel_address().await?;
+        if self.tunnels == Tunnels::ByLab {
+            self.restore_tunnel_address().await?;
+        }
         self.start_controller()?;
         let what = format!("ovn-controller of {} is connected", self.name);
         wait_until(&what, PATIENCE, async || {
@@ -136,11 +156,12 @@ impl Node {
 
     /// All that a node knows at its first start, in one transaction before vswitchd runs.
     fn configure(&self, southbound: &str) -> Result<()> {
-        let encap = self
-            .tunnel
-            .values()
-            .next()
-            .context("a node has a tunnel address")?;
+        let encap = match self.tunnels {
+            Tunnels::ByLab => &self.tunnel,
+            // what is known before our daemon runs
+            Tunnels::ByDaemon => &self.management,
+        };
+        let encap = encap.values().next().context("a node has an address")?;
         self.vs(&format!(
             "--retry --timeout=10 --no-wait init
              set Open_vSwitch . external_ids:system-id={name} external_ids:hostname={name} \
@@ -148,14 +169,26 @@ impl Node {
              external_ids:ovn-encap-ip=\"{encap}\" external_ids:ovn-bridge-datapath-type=netdev \
              other_config:n-handler-threads=1 other_config:n-revalidator-threads=1
              add-br br-int
-             set Bridge br-int datapath_type=netdev fail_mode=secure
-             add-br {TUNNEL_BRIDGE}
+             set Bridge br-int datapath_type=netdev fail_mode=secure",
+            name = self.name,
+        ))
+        .map(drop)
+    }
+
+    fn make_tunnel_bridge(&self) -> Result<()> {
+        self.vs(&format!(
+            "--no-wait add-br {TUNNEL_BRIDGE}
              set Bridge {TUNNEL_BRIDGE} datapath_type=netdev other_config:hwaddr=\"{mac}\"
              add-port {TUNNEL_BRIDGE} {TUNNEL_NIC}",
-            name = self.name,
             mac = self.tunnel_mac,
         ))
         .map(drop)
+    }
+
+    fn address_tunnel_nic(&self) -> Result<()> {
+        let addresses = self.tunnel.values();
+        self.netns
+            .ip(addresses.map(|address| crate::network::add_address(TUNNEL_NIC, *address)))
     }
 
     /// Starts vswitchd, as again after [`Node::kill_vswitchd`].
@@ -231,6 +264,16 @@ impl Node {
     /// The addresses on `eth0`: the InternalIPs of the Node object.
     pub const fn addresses(&self) -> &DualStack<IpAddr> {
         &self.management
+    }
+
+    /// The addresses that tunnels use, the first one for the encapsulation.
+    pub const fn tunnel_addresses(&self) -> &DualStack<IpAddr> {
+        &self.tunnel
+    }
+
+    /// Who makes its tunnel bridge.
+    pub const fn tunnels(&self) -> Tunnels {
+        self.tunnels
     }
 
     /// The node's files: sockets, databases, logs.

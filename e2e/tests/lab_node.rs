@@ -1,0 +1,162 @@
+//! What the daemon makes of a node as an administrator leaves it: tunnels, translation, passage.
+#![cfg(test)]
+
+use std::{
+    net::{IpAddr, SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use model::IpFamily;
+use testkit::{
+    Cluster, Families, Lab, LabOptions, Netns, Node, OvnVersion, RunningPod,
+    lab::{self, PATIENCE},
+    node::{TUNNEL_BRIDGE, TUNNEL_NIC},
+    objects::pod,
+    traffic::{LARGE, listen, ping, tcp, wait_for_ping},
+    wait_until,
+};
+
+const OPTIONS: LabOptions = LabOptions::on(OvnVersion::V25_03)
+    .families(Families::Dual)
+    .with_api_server()
+    .bare_nodes();
+
+#[test]
+fn a3a_pods_reach_each_other_over_the_link_that_the_daemon_took_over() {
+    lab::run(OPTIONS, async |lab| {
+        let mut cluster = Cluster::start(lab).await?;
+        let (a, b) = two_pods(&cluster).await?;
+        reach_each_other(lab, &a, &b).await?;
+        for node in lab.nodes() {
+            is_taken_over(node)?;
+        }
+
+        let node = lab.node("n1")?;
+        node.kill_vswitchd()?;
+        node.start_vswitchd()?;
+        reach_each_other(lab, &a, &b).await?;
+        is_taken_over(node)?;
+
+        // as if the daemon had died between two addresses
+        cluster.kill_daemon(node);
+        let first = node.tunnel_addresses().v4.context("no IPv4")?;
+        node.netns().ip([
+            format!("address flush dev {TUNNEL_BRIDGE} scope global"),
+            format!("address add {first}/24 dev {TUNNEL_NIC}"),
+        ])?;
+        cluster.start_daemon(node)?;
+        cluster.ready().await?;
+        is_taken_over(node)?;
+        reach_each_other(lab, &a, &b).await
+    });
+}
+
+#[test]
+fn the_link_to_the_api_server_is_refused_and_left_alone() {
+    lab::run(OPTIONS.nodes(1), async |lab| {
+        let mut cluster = Cluster::start_without_daemons(lab).await?;
+        let node = lab.node("n1")?;
+        cluster.start_daemon_with(node, &["--iface=eth0".to_owned()])?;
+        wait_until("the daemon refuses eth0", PATIENCE, async || {
+            let error = cluster.ask_daemon(node).unwrap_err().to_string();
+            ensure!(error.contains("name another link in --iface"), "{error}");
+            Ok(())
+        })
+        .await?;
+        let bridges = node.vsctl(["list-br"])?;
+        assert_eq!(bridges, "br-int");
+        Ok(())
+    });
+}
+
+#[test]
+fn pods_leave_the_cluster_by_their_nodes_address_also_where_forwarding_drops() {
+    lab::run(OPTIONS, async |lab| {
+        let cluster = Cluster::start(lab).await?;
+        let (outside, addresses) = lab.outside()?;
+        let (a, b) = two_pods(&cluster).await?;
+        for family in lab.families().all() {
+            let to = *addresses.get(*family).context("no such family")?;
+            for (pod, node) in [(&a, "n1"), (&b, "n2")] {
+                leaves_as(lab.node(node)?, pod.netns(), &outside, to).await?;
+            }
+        }
+
+        let node = lab.node("n1")?;
+        node.netns().nft(
+            "add table inet strict
+             add chain inet strict forward { type filter hook forward priority 0; policy drop; }
+             add chain inet strict input { type filter hook input priority 0; policy drop; }
+             add rule inet strict input iifname { lo, eth0 } accept",
+        )?;
+        for family in lab.families().all() {
+            let to = *addresses.get(*family).context("no such family")?;
+            leaves_as(node, a.netns(), &outside, to).await?;
+            let own = *node.addresses().get(*family).context("no such family")?;
+            wait_for_ping(a.netns(), own, PATIENCE).await?;
+        }
+        Ok(())
+    });
+}
+
+async fn two_pods(cluster: &Cluster<'_>) -> Result<(RunningPod, RunningPod)> {
+    let a = cluster.run_pod(pod("a"), "n1").await?;
+    let b = cluster.run_pod(pod("b"), "n2").await?;
+    Ok((a, b))
+}
+
+async fn reach_each_other(lab: &Lab, a: &RunningPod, b: &RunningPod) -> Result<()> {
+    for family in lab.families().all() {
+        let (to_a, to_b) = (a.address(*family)?, b.address(*family)?);
+        wait_for_ping(a.netns(), to_b, PATIENCE).await?;
+        let echoes = ping(b.netns(), to_a)?;
+        assert_eq!((echoes.received, echoes.duplicates), (3, 0));
+        tcp(b.netns(), a.netns(), to_a, LARGE)?;
+    }
+    Ok(())
+}
+
+/// The bridge has the link's addresses and MAC, the link has none, and OVN knows.
+fn is_taken_over(node: &Node) -> Result<()> {
+    let (bridge, nic) = (
+        addresses(node, TUNNEL_BRIDGE)?,
+        addresses(node, TUNNEL_NIC)?,
+    );
+    for address in node.tunnel_addresses().values() {
+        assert!(bridge.contains(&format!(" {address}/")), "{bridge}");
+        assert!(!nic.contains(&format!(" {address}/")), "{nic}");
+    }
+    let encap = node.vsctl(["get", "Open_vSwitch", ".", "external_ids:ovn-encap-ip"])?;
+    let first = node.tunnel_addresses().values().next();
+    assert_eq!(encap.trim_matches('"'), first.context("none")?.to_string());
+    let mtu = node.vsctl(["get", "Interface", "ovn0", "mtu"])?;
+    assert_eq!(mtu, "1400");
+    Ok(())
+}
+
+fn addresses(node: &Node, link: &str) -> Result<String> {
+    let ip = node.netns().command("ip");
+    ip.args([
+        "-oneline", "address", "show", "dev", link, "scope", "global",
+    ])
+    .read()
+}
+
+/// Connects from the pod to `to` outside, which sees the node's address.
+async fn leaves_as(node: &Node, pod: &Netns, outside: &Netns, to: IpAddr) -> Result<()> {
+    let family = IpFamily::of(to);
+    let listener = listen(outside, family)?;
+    let peer = SocketAddr::new(to, listener.local_addr()?.port());
+    let what = format!("{} reaches {to}", pod.name());
+    let limit = Duration::from_secs(1);
+    let stream = wait_until(&what, PATIENCE, async || {
+        pod.run(|| Ok(TcpStream::connect_timeout(&peer, limit)?))
+    })
+    .await?;
+    let (_, seen) = listener.accept()?;
+    drop(stream);
+    let own = node.addresses().get(family).context("no such family")?;
+    assert_eq!(seen.ip(), *own);
+    Ok(())
+}
