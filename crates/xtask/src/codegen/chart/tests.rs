@@ -1,5 +1,6 @@
 //! What the chart makes of values, and what it allows the programs to do.
 
+mod interface;
 mod permissions;
 mod rendering;
 
