@@ -18,13 +18,13 @@ const SOURCES: [(&str, &str); 4] = [
 const SHARED: &str = "crates/kit/src";
 
 /// A container, and the code of its program.
-struct Container {
+struct Program {
     name: String,
     container: Value,
     code: String,
 }
 
-fn containers() -> Vec<Container> {
+fn programs() -> Vec<Program> {
     let values = [
         "tunnelInterface=eth1",
         "mtu=1400",
@@ -37,7 +37,7 @@ fn containers() -> Vec<Container> {
         let image = container["image"].as_str()?;
         let role = image.rsplit('/').next()?.split(':').next()?;
         let (_, folder) = SOURCES.iter().find(|(name, _)| *name == role)?;
-        Some(Container {
+        Some(Program {
             name: object["metadata"]["name"].as_str()?.to_owned(),
             code: code(folder) + &code(SHARED),
             container,
@@ -61,17 +61,17 @@ fn text(path: &Path) -> String {
 
 #[test]
 fn every_workload_is_looked_at() {
-    let names: Vec<String> = containers().into_iter().map(|it| it.name).collect();
+    let names: Vec<String> = programs().into_iter().map(|it| it.name).collect();
     assert_eq!(names.len(), 5, "{names:?}");
 }
 
 #[test]
 fn every_argument_is_a_field_of_the_programs_arguments() {
-    for Container {
+    for Program {
         name,
         container,
         code,
-    } in containers()
+    } in programs()
     {
         for argument in container["args"].as_array().unwrap() {
             let argument = argument.as_str().unwrap();
@@ -86,11 +86,11 @@ fn every_argument_is_a_field_of_the_programs_arguments() {
 
 #[test]
 fn every_variable_is_one_that_the_program_reads() {
-    for Container {
+    for Program {
         name,
         container,
         code,
-    } in containers()
+    } in programs()
     {
         for variable in container["env"].as_array().into_iter().flatten() {
             let variable = variable["name"].as_str().unwrap();
@@ -102,11 +102,11 @@ fn every_variable_is_one_that_the_program_reads() {
 
 #[test]
 fn probes_ask_where_the_program_listens() {
-    for Container {
+    for Program {
         name,
         container,
         code,
-    } in containers()
+    } in programs()
     {
         for probe in ["livenessProbe", "readinessProbe"] {
             let port = &container[probe]["httpGet"]["port"];
