@@ -1,7 +1,7 @@
 //! Building images from Dockerfiles, without a registry and without a daemon.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -51,6 +51,7 @@ impl Builder {
         context: &Path,
         archive: &Path,
     ) -> Result<()> {
+        let _lock = self.lock()?;
         self.buildah(&[
             "build",
             "--pull=never",
@@ -69,8 +70,17 @@ impl Builder {
         let target = format!("docker-archive:{}:{name}", archive.display());
         self.buildah(&["push", "--quiet", name, &target])
             .read()
-            .with_context(|| format!("cannot write {}", archive.display()))
-            .map(drop)
+            .with_context(|| format!("cannot write {}", archive.display()))?;
+        // what the image was before: this store keeps whole copies
+        self.buildah(&["rmi", "--prune"]).read().map(drop)
+    }
+
+    /// Keeps another process from pruning what a build has made so far.
+    fn lock(&self) -> Result<File> {
+        let path = self.store.join("lock");
+        let file = File::create(&path);
+        let locked = file.and_then(|file| file.lock().map(|()| file));
+        locked.with_context(|| format!("cannot lock {}", path.display()))
     }
 
     /// Makes an image of the base's files, once.
