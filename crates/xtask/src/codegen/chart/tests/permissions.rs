@@ -61,17 +61,25 @@ fn of_rule(account: &str, rule: &Value) -> Vec<Permission> {
     for group in texts(&rule["apiGroups"]) {
         for resource in texts(&rule["resources"]) {
             let dot = if group.is_empty() { "" } else { "." };
-            let one = rule["resourceNames"][0].as_str();
-            let one = one.map_or_else(String::new, |name| format!("/{name}"));
-            let of_verb = |verb: &str| Permission {
-                account: account.to_owned(),
-                resource: format!("{resource}{dot}{group}{one}"),
-                verb: verb.to_owned(),
-            };
-            permissions.extend(texts(&rule["verbs"]).map(of_verb));
+            for one in of_names(&rule["resourceNames"]) {
+                let of_verb = |verb: &str| Permission {
+                    account: account.to_owned(),
+                    resource: format!("{resource}{dot}{group}{one}"),
+                    verb: verb.to_owned(),
+                };
+                permissions.extend(texts(&rule["verbs"]).map(of_verb));
+            }
         }
     }
     permissions
+}
+
+/// What names a rule is limited to, as `/name`; one empty text when it is not limited.
+fn of_names(names: &Value) -> Vec<String> {
+    if names.is_null() {
+        return vec![String::new()];
+    }
+    texts(names).map(|name| format!("/{name}")).collect()
 }
 
 fn texts(array: &Value) -> impl Iterator<Item = &str> {
@@ -87,7 +95,12 @@ fn name(object: &Value) -> &str {
 fn the_chart_grants_what_the_programs_use_and_nothing_else() {
     let used = used().into_iter().map(|(permission, _, _)| permission);
     let used: BTreeSet<Permission> = used.collect();
-    assert_eq!(granted(&objects(&[])), used);
+    assert_eq!(granted(&objects(&["enableSsl=true"])), used);
+    let without_tls: BTreeSet<Permission> = used
+        .into_iter()
+        .filter(|permission| !permission.resource.starts_with("secrets"))
+        .collect();
+    assert_eq!(granted(&objects(&[])), without_tls);
 }
 
 #[test]
