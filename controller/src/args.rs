@@ -11,6 +11,7 @@ use clap::Parser;
 use controller_index::{Defaults, Settings};
 use controller_status::{Bootstrap, Network};
 use kit::args::{AdminArgs, LogArgs};
+use kit::listen::Listen;
 use model::{AddressRange, CidrPair, DualStack, SubnetName, VpcName};
 
 use self::leader::LeaderArgs;
@@ -65,6 +66,11 @@ pub(crate) struct Args {
     /// CIDR of the Services of the cluster: what kube-apiserver was started with
     #[arg(long, value_name = "CIDR")]
     service_cluster_ip_range: Option<CidrPair>,
+
+    /// Where gRPC is served, `unix:<path>` [default: unix:/run/kube-ovn/controller.sock where its
+    /// folder exists]
+    #[arg(long, value_name = "ADDRESS", value_parser = unix_socket)]
+    pub(crate) grpc_address: Option<Listen>,
 
     #[command(flatten)]
     pub(crate) admin: AdminArgs<10660>,
@@ -123,5 +129,16 @@ impl Args {
                 excludes: Vec::new(),
             },
         }
+    }
+}
+
+/// TCP would need mutual TLS.
+fn unix_socket(text: &str) -> Result<Listen, String> {
+    match text.parse::<Listen>() {
+        Ok(listen @ Listen::Unix(_)) => Ok(listen),
+        Ok(Listen::Tcp(_)) => {
+            Err("gRPC without TLS is for unix sockets: write unix:/path".to_owned())
+        }
+        Err(error) => Err(error.to_string()),
     }
 }

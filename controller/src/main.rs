@@ -7,6 +7,7 @@
 //! ```
 
 mod args;
+mod debug;
 mod leader;
 mod watch;
 
@@ -60,6 +61,19 @@ async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     );
     tasks.spawn("nb", drive(driver, shutdown.clone()));
     spawn_watches(&mut tasks, &kubernetes, &index, &shutdown);
+    let debug = debug::Service {
+        index: index.clone(),
+        nb: nb.clone(),
+    };
+    tasks.spawn(
+        "grpc",
+        debug::serve(
+            debug,
+            args.grpc_address.clone(),
+            readiness.clone(),
+            shutdown.clone(),
+        ),
+    );
     let leader = Leader {
         election: args.leader.election(&kubernetes)?,
         bootstrap: args.bootstrap(),

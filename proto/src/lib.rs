@@ -34,3 +34,27 @@ pub mod cni {
     /// The version of answers to who speaks none of ours.
     pub const NEWEST: &str = "1.1.0";
 }
+
+/// What a program would have the world be, and what it is, for operators with a generic client.
+#[path = "gen/debug"]
+pub mod debug {
+    #[expect(
+        unused_qualifications,
+        clippy::allow_attributes_without_reason,
+        clippy::derive_partial_eq_without_eq,
+        reason = "generated"
+    )]
+    #[cfg_attr(
+        feature = "server",
+        expect(
+            clippy::allow_attributes,
+            clippy::as_conversions,
+            clippy::clone_on_ref_ptr,
+            clippy::default_trait_access,
+            clippy::excessive_nesting,
+            clippy::too_many_lines,
+            reason = "generated"
+        )
+    )]
+    pub mod v1;
+}

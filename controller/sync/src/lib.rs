@@ -17,8 +17,8 @@ pub use canary::{Canary, Mute};
 pub use metrics::Metrics;
 pub use run::Sync;
 
-use ovn::managed;
-use ovsdb::{Columns, Options, Remote};
+use ovn::{View, managed};
+use ovsdb::{Client, Columns, Options, Remote};
 
 /// The name of the northbound database on its servers.
 pub const DATABASE: &str = ovn::nb::DATABASE;
@@ -31,4 +31,15 @@ pub fn options(remotes: Vec<Remote>) -> Options {
         options.table(managed.table.name, Columns::only(columns))
     });
     managed.table(canary::TABLE, Columns::only([canary::COLUMN]))
+}
+
+/// The rows of the database as they are now; `None` before all have been read once.
+pub fn view(client: &Client) -> Option<View> {
+    let mut view = View::default();
+    let set = client.replica().changes().try_next()?;
+    let rows = set
+        .iter()
+        .map(|(table, uuid, change)| (table, uuid, change.new.as_deref()));
+    view.update(rows);
+    Some(view)
 }

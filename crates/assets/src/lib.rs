@@ -26,7 +26,7 @@ use anyhow::Result;
 pub use debian::DebianRoot;
 
 use versions::{
-    BOOKWORM, CLUSTER_COMMANDS, COREDNS, GoTool, HOST_OVN, HOST_PACKAGES, IMAGE_PACKAGES,
+    BOOKWORM, CLUSTER_COMMANDS, COREDNS, GRPCURL, GoTool, HOST_OVN, HOST_PACKAGES, IMAGE_PACKAGES,
     LAB_COMMANDS, NODE, SLIM, TRIXIE,
 };
 
@@ -44,6 +44,7 @@ pub fn prepare_all() -> Result<()> {
         debian::make(BOOKWORM)?;
     }
     debian::make(TRIXIE)?;
+    go::make(GRPCURL)?;
     kubernetes::make(LAB_COMMANDS)
 }
 

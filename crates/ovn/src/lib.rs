@@ -22,7 +22,7 @@ pub mod row;
 pub mod view;
 
 pub use column::{Column, Table};
-pub use diff::{Change, apply, diff};
+pub use diff::{Change, Update, apply, diff};
 pub use r#gen::{nb, sb, vswitch};
 pub use key::RowKey;
 pub use operations::{Unresolved, operations};

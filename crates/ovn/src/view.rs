@@ -73,6 +73,13 @@ impl View {
         self.by_owner.keys()
     }
 
+    /// Every row with a meaning, those of others included.
+    pub fn rows(&self) -> impl Iterator<Item = (Uuid, &RowKey, Option<&Owner>)> {
+        self.seen
+            .iter()
+            .filter_map(|(uuid, seen)| Some((*uuid, seen.key.as_ref()?, seen.owner.as_ref())))
+    }
+
     /// The UUID of the row with that meaning, whoever owns it.
     pub fn uuid(&self, key: &RowKey) -> Option<Uuid> {
         self.by_key

@@ -13,7 +13,10 @@ use super::{Generated, MARK, rustfmt};
 use crate::workspace::Workspace;
 
 /// Each package with its only file under [`SOURCES`].
-const PACKAGES: &[(&str, &str)] = &[("cni.v1", "cni/v1/cni.proto")];
+const PACKAGES: &[(&str, &str)] = &[
+    ("cni.v1", "cni/v1/cni.proto"),
+    ("debug.v1", "debug/v1/debug.proto"),
+];
 const SOURCES: &str = "proto/proto";
 const OUTPUT: &str = "proto/src/gen";
 
@@ -48,6 +51,7 @@ fn code(workspace: &Workspace, package: &str, source: &str) -> Result<String> {
     tonic_prost_build::configure()
         .out_dir(&folder)
         .build_transport(false)
+        .btree_map(".")
         .server_mod_attribute(package, "#[cfg(feature = \"server\")]")
         .compile_fds(set)?;
     let path = folder.join(format!("{package}.rs"));

@@ -61,6 +61,7 @@ const TABLE: &[(&str, Purity, &[&str])] = &[
             "ovsdb",
             "ovn",
             "kit",
+            "proto",
             "controller-index",
             "controller-plan",
             "controller-sync",

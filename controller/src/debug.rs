@@ -1,0 +1,109 @@
+//! The gRPC service that shows what the controller wants, what is, and why. It writes nothing, and
+//! a standby serves it too.
+
+mod answers;
+
+use std::path::Path;
+
+use controller_index::Shared;
+use futures::stream::{self, Iter};
+use kit::grpc::{ServeError, Server};
+use kit::listen::Listen;
+use kit::readiness::Readiness;
+use kit::shutdown::Shutdown;
+use proto::debug::v1::debug_server::{Debug, DebugServer};
+use proto::debug::v1::descriptors::FILE_DESCRIPTOR_SET;
+use proto::debug::v1::{Change, DumpRequest, ExplainRequest, Explanation, OwnerRows, PlanRequest};
+use tonic::{Request, Response, Status};
+
+use self::answers::{Unknown, World};
+
+/// Where it is served unless told otherwise.
+const SOCKET: &str = "/run/kube-ovn/controller.sock";
+
+/// Answers from the index and the replica as they are at the moment.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) index: Shared,
+    pub(crate) nb: ovsdb::Client,
+}
+
+type Answers<T> = Iter<std::vec::IntoIter<Result<T, Status>>>;
+
+/// Serves until shutdown. Without an address it is served where the folder of its socket exists:
+/// nothing else depends on it.
+///
+/// # Errors
+/// When the address that was given cannot be listened on, or serving fails.
+pub(crate) async fn serve(
+    service: Service,
+    address: Option<Listen>,
+    readiness: Readiness,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    let is_given = address.is_some();
+    let listen = address.unwrap_or_else(|| Listen::Unix(Path::new(SOCKET).to_owned()));
+    let server = Server::new(readiness).service(DebugServer::new(service), FILE_DESCRIPTOR_SET);
+    match server.bind(&listen).await {
+        Err(ServeError::Listen(error)) if !is_given => {
+            let error = kit::error::Chain(&error).to_string();
+            tracing::warn!(error, "The Debug service is not served");
+            shutdown.cancelled().await;
+            Ok(())
+        }
+        bound => bound?.serve(shutdown).await,
+    }
+}
+
+// === impl Service ===
+
+impl Service {
+    /// Before all is known, all answers would be wrong.
+    fn answer<T>(
+        &self,
+        answer: impl FnOnce(World<'_>) -> Result<Vec<T>, Unknown>,
+    ) -> Result<Response<Answers<T>>, Status> {
+        let unavailable = |what| Status::unavailable(format!("{what} has not been read yet"));
+        let view = controller_sync::view(&self.nb);
+        let view = view.ok_or_else(|| unavailable("the northbound database"))?;
+        let index = self.index.read();
+        if !index.is_synced() {
+            return Err(unavailable("Kubernetes"));
+        }
+        let world = World {
+            inputs: index.inputs(),
+            view: &view,
+        };
+        let answers = answer(world).map_err(|error| Status::not_found(error.to_string()))?;
+        let answers: Vec<_> = answers.into_iter().map(Ok).collect();
+        Ok(Response::new(stream::iter(answers)))
+    }
+}
+
+#[tonic::async_trait]
+impl Debug for Service {
+    type DumpStream = Answers<OwnerRows>;
+    type PlanStream = Answers<Change>;
+    type ExplainStream = Answers<Explanation>;
+
+    async fn dump(
+        &self,
+        request: Request<DumpRequest>,
+    ) -> Result<Response<Self::DumpStream>, Status> {
+        self.answer(|world| world.dump(&request.get_ref().owners))
+    }
+
+    async fn plan(
+        &self,
+        request: Request<PlanRequest>,
+    ) -> Result<Response<Self::PlanStream>, Status> {
+        self.answer(|world| world.plan(&request.get_ref().owners))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<ExplainRequest>,
+    ) -> Result<Response<Self::ExplainStream>, Status> {
+        self.answer(|world| world.explain(&request.get_ref().name))
+    }
+}
