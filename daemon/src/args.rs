@@ -23,6 +23,31 @@ pub(crate) enum Invocation {
 pub(crate) enum Command {
     /// Copies the CNI plugin to where the container runtime looks for it, and ends
     Install(InstallArgs),
+    /// Takes away what the daemon put on this node, and ends; pods keep their ports
+    Uninstall(UninstallArgs),
+}
+
+/// Arguments of the removal; the daemon's own ones where they have the same name.
+#[derive(Debug, clap::Args)]
+pub(crate) struct UninstallArgs {
+    /// Database of this node's Open vSwitch
+    #[arg(
+        long,
+        default_value = "unix:/run/openvswitch/db.sock",
+        value_name = "REMOTE"
+    )]
+    pub(crate) ovs_socket: Remote,
+
+    /// Folder of what outlived the daemon
+    #[arg(long, default_value = "/var/lib/kube-ovn", value_name = "PATH")]
+    pub(crate) state_dir: PathBuf,
+
+    /// Folder that the network configuration was put in
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cni_conf_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
 
 /// Arguments of the copy.

@@ -44,6 +44,18 @@ pub(crate) async fn install(
     Ok(())
 }
 
+/// Takes the file away. Succeeds when there is none.
+///
+/// # Errors
+/// When it cannot be removed.
+pub(crate) fn remove(folder: &Path) -> Result<(), Error> {
+    let path = folder.join(FILE);
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error { path, source }),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Readers see the old file or the new one.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let draft = path.with_extension("draft");

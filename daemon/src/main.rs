@@ -12,6 +12,7 @@ mod node;
 mod object;
 mod ovs;
 mod table;
+mod uninstall;
 
 use std::convert::Infallible;
 use std::future::IntoFuture;
@@ -32,11 +33,12 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher;
 use kube::{Api, Client, Config};
 use linux::{Namespace, netlink};
+use ovsdb::client::Remote;
 use proto::cni::v1::cni_server::CniServer;
 use proto::cni::v1::descriptors::FILE_DESCRIPTOR_SET;
 use tokio::sync::watch;
 
-use crate::args::{Args, Command, InstallArgs, Invocation};
+use crate::args::{Args, Command, InstallArgs, Invocation, UninstallArgs};
 use crate::cni::{Agent, Pods, Service};
 use crate::host::{Host, Kernel};
 use crate::metrics::Metrics;
@@ -52,6 +54,7 @@ fn main() -> anyhow::Result<()> {
     let invocation = Invocation::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     match invocation {
         Invocation::Command(Command::Install(args)) => install(&args),
+        Invocation::Command(Command::Uninstall(args)) => uninstall(args),
         Invocation::Daemon(args) => daemon(*args),
     }
 }
@@ -61,6 +64,22 @@ fn install(args: &InstallArgs) -> anyhow::Result<()> {
     let outcome = install::install(&args.from, &args.to)?;
     tracing::info!(?outcome, to = %args.to.display(), "Plugin installed");
     Ok(())
+}
+
+#[tokio::main]
+async fn uninstall(args: UninstallArgs) -> anyhow::Result<()> {
+    kit::telemetry::init(&args.log)?;
+    let shutdown = kit::shutdown::on_signal()?;
+    let mut tasks = Tasks::new(shutdown.clone());
+    let metrics = Metrics::register(&Registry::new()?)?;
+    let host = host(&args.ovs_socket, metrics, &mut tasks, &shutdown).await?;
+    tasks.spawn("uninstall", async move {
+        let changes = uninstall::uninstall(&args, &host).await?;
+        tracing::info!(changes, "Node is as it was");
+        shutdown.cancel();
+        Ok::<(), uninstall::Error>(())
+    });
+    Ok(tasks.join(GRACE).await?)
 }
 
 #[tokio::main]
@@ -78,7 +97,13 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let client = Client::try_from(config)?;
 
     // 1. where changes go
-    let host = host(&args, Metrics::register(&registry)?, &mut tasks, &shutdown).await?;
+    let host = host(
+        &args.ovs_socket,
+        Metrics::register(&registry)?,
+        &mut tasks,
+        &shutdown,
+    )
+    .await?;
     // 2. where facts come from
     let Tables {
         pods,
@@ -144,12 +169,12 @@ fn address(config: &Config) -> Option<SocketAddr> {
 
 /// This node's kernel and Open vSwitch, with the tasks that carry their messages.
 async fn host(
-    args: &Args,
+    ovs_socket: &Remote,
     metrics: Metrics,
     tasks: &mut Tasks,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Host> {
-    let (ovs, driver) = Ovs::new(args.ovs_socket.clone());
+    let (ovs, driver) = Ovs::new(ovs_socket.clone());
     tasks.spawn("ovsdb", until(shutdown, driver.run()));
     let namespace = Namespace::own()?;
     let (netlink, driver) = netlink::connect(&namespace).await?;

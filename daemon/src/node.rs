@@ -28,14 +28,15 @@ use crate::table::Table;
 mod chassis;
 mod facts;
 mod firewall;
-mod journal;
+pub(crate) mod journal;
 mod settled;
-mod tunnel;
+pub(crate) mod tunnel;
 
 pub(crate) use chassis::Chassis;
 pub(crate) use facts::{Facts, MtuRule};
 pub(crate) use firewall::Firewall;
-pub(crate) use tunnel::{Carrier, Tunnel};
+pub(crate) use journal::Journal;
+pub(crate) use tunnel::{Carrier, Tunnel, give_back};
 
 /// How often to observe without an event.
 const TICK: Duration = Duration::from_secs(5);

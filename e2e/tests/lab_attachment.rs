@@ -57,6 +57,31 @@ fn check_names_what_differs_from_what_add_made() {
 }
 
 #[test]
+fn a_sandbox_whose_id_begins_as_anothers_is_refused_and_takes_nothing_along() {
+    lab::run(one_node(), async |lab| {
+        let cluster = Cluster::start(lab).await?;
+        let a = cluster.run_pod(pod("a"), "n1").await?;
+        let b = lab
+            .api_server()?
+            .create_pod(&pod("b").on("n1").build())
+            .await?;
+        let sandbox = cluster.sandbox(&b, "n1")?;
+        let start: String = a.sandbox.container_id().chars().take(12).collect();
+        let id = format!("{start}{}", sandbox.container_id());
+        let call = |command| -> Result<Reply> {
+            Reply::of(&sandbox.invocation(command)?.env("CNI_CONTAINERID", &id))
+        };
+        let refused = call("ADD")?;
+        assert_eq!(refused.code(), Some(code::TRY_AGAIN), "{}", refused.output);
+        let text = refused.output.to_string();
+        assert!(text.contains(a.sandbox.container_id()), "{text}");
+        assert!(call("DEL")?.success);
+        assert!(a.sandbox.call("CHECK")?.success);
+        Ok(())
+    });
+}
+
+#[test]
 fn gc_releases_exactly_what_the_runtime_does_not_list() {
     lab::run(one_node(), async |lab| {
         let cluster = Cluster::start(lab).await?;

@@ -53,6 +53,31 @@ fn a3a_pods_reach_each_other_over_the_link_that_the_daemon_took_over() {
 }
 
 #[test]
+fn what_the_daemon_put_on_a_node_is_taken_away_and_the_link_gets_back_what_it_had() {
+    lab::run(OPTIONS.nodes(1), async |lab| {
+        let node = lab.node("n1")?;
+        node.netns().nft(
+            "add table ip filter
+             add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }",
+        )?;
+        let before = (addresses(node, TUNNEL_NIC)?, ruleset(node)?);
+        let mut cluster = Cluster::start(lab).await?;
+        is_taken_over(node)?;
+        assert!(ruleset(node)?.contains("comment \"kube-ovn\""));
+
+        for _ in 0..2 {
+            cluster.uninstall_daemon(node)?;
+            assert_eq!((addresses(node, TUNNEL_NIC)?, ruleset(node)?), before);
+            assert_eq!(node.vsctl(["list-br"])?, "br-int");
+            let routes = node.netns().command("ip");
+            let routes = routes.args(["route", "show", "proto", "75"]).read()?;
+            assert_eq!(routes, "");
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn the_link_to_the_api_server_is_refused_and_left_alone() {
     lab::run(OPTIONS.nodes(1), async |lab| {
         let mut cluster = Cluster::start_without_daemons(lab).await?;
@@ -119,14 +144,12 @@ async fn reach_each_other(lab: &Lab, a: &RunningPod, b: &RunningPod) -> Result<(
 
 /// The bridge has the link's addresses and MAC, the link has none, and OVN knows.
 fn is_taken_over(node: &Node) -> Result<()> {
-    let (bridge, nic) = (
-        addresses(node, TUNNEL_BRIDGE)?,
-        addresses(node, TUNNEL_NIC)?,
-    );
+    let bridge = addresses(node, TUNNEL_BRIDGE)?;
     for address in node.tunnel_addresses().values() {
-        assert!(bridge.contains(&format!(" {address}/")), "{bridge}");
-        assert!(!nic.contains(&format!(" {address}/")), "{nic}");
+        let is_its = |network: &String| network.starts_with(&format!("{address}/"));
+        assert!(bridge.iter().any(is_its), "{bridge:?}");
     }
+    assert_eq!(addresses(node, TUNNEL_NIC)?, [""; 0]);
     let encap = node.vsctl(["get", "Open_vSwitch", ".", "external_ids:ovn-encap-ip"])?;
     let first = node.tunnel_addresses().values().next();
     assert_eq!(encap.trim_matches('"'), first.context("none")?.to_string());
@@ -135,12 +158,19 @@ fn is_taken_over(node: &Node) -> Result<()> {
     Ok(())
 }
 
-fn addresses(node: &Node, link: &str) -> Result<String> {
+/// The addresses of the link, each with its prefix length.
+fn addresses(node: &Node, link: &str) -> Result<Vec<String>> {
     let ip = node.netns().command("ip");
-    ip.args([
-        "-oneline", "address", "show", "dev", link, "scope", "global",
-    ])
-    .read()
+    let list = ip
+        .args(["-brief", "address", "show", "dev", link, "scope", "global"])
+        .read()?;
+    let words = list.split_whitespace();
+    let addresses = words.filter(|word| word.contains('/'));
+    Ok(addresses.map(str::to_owned).collect())
+}
+
+fn ruleset(node: &Node) -> Result<String> {
+    node.netns().command("nft").args(["list", "ruleset"]).read()
 }
 
 /// Connects from the pod to `to` outside, which sees the node's address.

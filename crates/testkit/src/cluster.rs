@@ -196,6 +196,20 @@ impl<'lab> Cluster<'lab> {
         self.daemons.remove(node.name());
     }
 
+    /// Kills the daemon of a node and has it take away what it made.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn uninstall_daemon(&mut self, node: &Node) -> Result<String> {
+        self.kill_daemon(node);
+        ours("daemon")?
+            .in_netns(node.netns().path())
+            .arg("uninstall")
+            .arg(format!("--ovs-socket={}", node.ovs_socket()))
+            .arg(format!("--state-dir={}", node.directory().display()))
+            .read()
+    }
+
     /// What the daemon of a node says about its readiness.
     ///
     /// # Errors

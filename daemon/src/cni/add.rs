@@ -1,12 +1,14 @@
 //! ADD: wait for what it needs, plan, execute, answer.
 
-use daemon_plan::Attachment;
-use linux::Namespace;
+use daemon_plan::port::key;
+use daemon_plan::{Attachment, host_link};
+use linux::{LinkName, Namespace};
 use tokio::time::{Instant, timeout_at};
 
-use super::request::Attach;
+use super::request::{Attach, Sandbox};
 use super::{Agent, Answer, Failure, answer, execute};
 use crate::node::Facts;
+use crate::ovs;
 
 impl Agent {
     /// Attaches the interface. The same again gives the same result, and changes nothing that is
@@ -16,6 +18,7 @@ impl Agent {
         let uid = request.pod_uid.as_deref();
         let allocated = self.pods.allocated(&request.port, uid, deadline).await?;
         let facts = self.facts(deadline).await?;
+        self.refuse_taken(&request.sandbox)?;
         let attachment = Attachment {
             container_id: request.sandbox.id.clone(),
             ifname: request.sandbox.ifname.clone(),
@@ -29,6 +32,31 @@ impl Agent {
         };
         execute::execute(&self.host, &attachment, namespace, deadline).await?;
         answer::result(request.version, &attachment).map_err(Failure::Encode)
+    }
+
+    /// The name of the link holds only a part of the container id.
+    fn refuse_taken(&self, sandbox: &Sandbox) -> Result<(), Failure> {
+        let name = host_link(&sandbox.id, &sandbox.ifname);
+        let link = name.map_err(|error| Box::new(execute::Error::from(error)))?;
+        match self.holder(&link)? {
+            Some(holder) if holder != sandbox.to_string() => Err(Failure::Taken {
+                link,
+                sandbox: sandbox.to_string(),
+                holder,
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The sandbox that the port `name` was plugged for, if any.
+    pub(super) fn holder(&self, name: &LinkName) -> Result<Option<String>, ovs::Error> {
+        let interface = self.host.ovs.interface(name)?;
+        let sandbox = interface.and_then(|interface| {
+            let id = interface.id(key::CONTAINER_ID).parse().ok()?;
+            let ifname = interface.id(key::IFNAME).parse().ok()?;
+            Some(Sandbox { id, ifname }.to_string())
+        });
+        Ok(sandbox)
     }
 
     async fn facts(&self, deadline: Instant) -> Result<Facts, Failure> {

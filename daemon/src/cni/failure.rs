@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use linux::LinkName;
+
 use crate::cni::{execute, pod, request};
 use crate::ovs;
 
@@ -24,6 +26,15 @@ pub(crate) enum Failure {
     Busy { sandbox: String },
     #[error("this node is not ready for pods: {missing}")]
     NotReady { missing: String },
+    #[error(
+        "link {link} of sandbox {sandbox} is in use by sandbox {holder}, as their ids begin alike; \
+         delete the pod to have its sandbox made anew"
+    )]
+    Taken {
+        link: LinkName,
+        sandbox: String,
+        holder: String,
+    },
     #[error("cannot write the result")]
     Encode(#[source] serde_json::Error),
     #[error("sandbox {sandbox} is not as ADD left it: {difference}; delete the pod")]
@@ -91,7 +102,9 @@ impl Failure {
             Self::Pod(error) => Self::pod_code(error),
             Self::Execute(error) => Self::execute_code(error),
             Self::Namespace { .. } => Code::Namespace,
-            Self::Ovs(_) | Self::Busy { .. } | Self::Release(_) => Code::TryAgain,
+            Self::Ovs(_) | Self::Busy { .. } | Self::Taken { .. } | Self::Release(_) => {
+                Code::TryAgain
+            }
             Self::NotReady { .. } => Code::NotAvailable,
             Self::Kernel(_) | Self::Encode(_) => Code::Io,
             Self::Different { .. } => Code::Different,
