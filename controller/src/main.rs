@@ -9,6 +9,7 @@
 mod args;
 mod debug;
 mod leader;
+mod secret;
 mod watch;
 
 use std::convert::Infallible;
@@ -29,6 +30,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::args::Args;
 use crate::leader::Leader;
+use crate::secret::Keeper;
 use crate::watch::watch;
 
 /// How long tasks may take to end: those of the leader, and then giving back the lease.
@@ -51,7 +53,7 @@ async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let readiness = Readiness::new();
     let warm = readiness.condition("warm");
     let index = Shared::new(Index::new(args.defaults()));
-    let (nb, driver) = ovsdb::Client::new(controller_sync::options(args.northbound.remotes()?));
+    let (nb, driver, keeper) = northbound(&args, &kubernetes)?;
 
     let mut tasks = Tasks::new(shutdown.clone());
     let admin = args.admin.admin_address;
@@ -60,6 +62,9 @@ async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         kit::admin::serve(admin, readiness.clone(), registry, shutdown.clone()),
     );
     tasks.spawn("nb", drive(driver, shutdown.clone()));
+    if let Some(keeper) = keeper {
+        tasks.spawn("certificates", keeper.run(shutdown.clone()));
+    }
     spawn_watches(&mut tasks, &kubernetes, &index, &shutdown);
     let debug = debug::Service {
         index: index.clone(),
@@ -107,6 +112,21 @@ fn spawn_watches(tasks: &mut Tasks, client: &Client, index: &Shared, shutdown: &
         "watch-services" => core::Service,
         "watch-endpoint-slices" => discovery::EndpointSlice,
     }
+}
+
+/// A client of the northbound database; with TLS also who keeps the certificates for it.
+fn northbound(
+    args: &Args,
+    kubernetes: &Client,
+) -> anyhow::Result<(ovsdb::Client, ovsdb::Driver, Option<Keeper>)> {
+    let remotes = args.northbound.remotes()?;
+    let is_secured = remotes
+        .iter()
+        .any(|it| matches!(it, ovsdb::Remote::Ssl { .. }));
+    let (keeper, identity) = Keeper::new(kubernetes, args.leader.namespace());
+    let tls = ovsdb::Tls::new(move || identity.client());
+    let (nb, driver) = ovsdb::Client::new(controller_sync::options(remotes).tls(tls));
+    Ok((nb, driver, is_secured.then_some(keeper)))
 }
 
 async fn kubernetes_client(args: &Args) -> anyhow::Result<Client> {

@@ -52,6 +52,11 @@ pub(crate) struct LeaderArgs {
 // === impl LeaderArgs ===
 
 impl LeaderArgs {
+    /// Where the lease is, and what else belongs to all controllers.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.lease_namespace
+    }
+
     /// `None` when there is nobody to compete with.
     ///
     /// # Errors

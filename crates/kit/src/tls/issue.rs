@@ -55,7 +55,7 @@ impl Authority {
         })
     }
 
-    /// One that was made before.
+    /// One that was made before, from what [`Authority::certificate`] and [`Authority::key`] gave.
     ///
     /// # Errors
     /// [`IssueError::Key`].
@@ -66,7 +66,13 @@ impl Authority {
         })
     }
 
-    /// Its certificate in PEM, which others believe.
+    /// The same, whose predecessor is believed as well: what that one signed is still in use.
+    pub fn after(mut self, predecessor: &Self) -> Self {
+        self.certificate.push_str(&predecessor.certificate);
+        self
+    }
+
+    /// Its certificate in PEM, which others believe, and those of its predecessors.
     pub fn certificate(&self) -> &str {
         &self.certificate
     }
