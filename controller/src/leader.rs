@@ -72,7 +72,21 @@ impl Leader {
         self.nb.replica().connected().await;
         let election = self.election.as_ref()?;
         warm.met();
-        Some(election.win().await)
+        loop {
+            tokio::select! {
+                tenure = election.win() => return Some(tenure),
+                () = self.disconnected() => tracing::warn!("Not standing without a database"),
+            }
+            self.nb.replica().connected().await;
+        }
+    }
+
+    async fn disconnected(&self) {
+        let mut versions = self.nb.replica().watch();
+        let lost = versions.wait_for(|version| !version.connected).await;
+        if lost.map(drop).is_err() {
+            tracing::debug!("The client of the northbound database has ended");
+        }
     }
 
     async fn listed(&self) {

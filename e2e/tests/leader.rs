@@ -8,10 +8,14 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 use testkit::{
-    Cluster, Lab, LabOptions, OvnVersion, lab, objects::pod, process::Process, wait_until,
+    Cluster, Lab, LabOptions, OvnVersion, command::Invocation, lab, objects::pod, ovn::Programs,
+    process::Process, wait_until,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A canary that is away is noticed after half a minute and a few seconds.
+const MUTE: Duration = Duration::from_mins(1);
+const NOBODY: &str = "";
 const LEASE_SECONDS: u64 = 3;
 const FIRST_ADMIN: u16 = 10660;
 const SECOND_ADMIN: u16 = 10661;
@@ -34,13 +38,64 @@ fn after_the_leader_was_killed_another_gives_a_new_pod_its_port() {
         wait_for_holder(lab, "second").await?;
         wait_for_port(lab, "b").await?;
 
+        terminate(&second)?;
+        wait_for_holder(lab, NOBODY).await?;
+        wait_for_end(&mut second).await?;
+        let mut third = start(&cluster, lab, "third", FIRST_ADMIN)?;
+        wait_for_holder(lab, "third").await?;
+
         give_to_somebody_else(lab).await?;
-        wait_until("who lost the lease ends", PATIENCE, async || {
-            ensure!(second.has_ended()?, "it runs");
-            Ok(())
-        })
-        .await
+        wait_for_end(&mut third).await
     });
+}
+
+#[test]
+fn who_cannot_write_to_the_database_gives_the_lease_back_and_nobody_takes_it_without() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::prepare(lab).await?;
+        let mut first = start(&cluster, lab, "first", FIRST_ADMIN)?;
+        cluster.controller_ready(FIRST_ADMIN).await?;
+        wait_for_holder(lab, "first").await?;
+        let second = start(&cluster, lab, "second", SECOND_ADMIN)?;
+        cluster.controller_ready(SECOND_ADMIN).await?;
+
+        northbound(lab, "ovsdb-server/remove-remote")?;
+        wait_for_end(&mut first).await?;
+        ensure_holder(lab, NOBODY).await?;
+        northbound(lab, "ovsdb-server/add-remote")?;
+        wait_for_holder(lab, "second").await?;
+        wait_for_port(lab, "a").await?;
+        drop(second);
+        Ok(())
+    });
+}
+
+/// Closes or opens the way by which controllers reach NB.
+fn northbound(lab: &Lab, command: &str) -> Result<()> {
+    Programs::find(lab.version())?
+        .command("ovn-appctl")?
+        .arg("-t")
+        .arg(lab.directory().join("central").join("nb.ctl"))
+        .args([command, "ptcp:6641:[::]"])
+        .read()?;
+    Ok(())
+}
+
+/// As kubelet ends a container.
+fn terminate(process: &Process) -> Result<()> {
+    Invocation::new("kill")
+        .arg(process.id().to_string())
+        .read()?;
+    Ok(())
+}
+
+async fn wait_for_end(process: &mut Process) -> Result<()> {
+    wait_until("the controller has ended", MUTE, async || {
+        ensure!(process.has_ended()?, "it runs");
+        Ok(())
+    })
+    .await
 }
 
 fn start(cluster: &Cluster<'_>, lab: &Lab, name: &str, admin_port: u16) -> Result<Process> {
