@@ -125,6 +125,16 @@ fn the_definition_of_attachments_comes_only_when_asked_for() {
 }
 
 #[test]
+fn a_node_is_cleaned_in_place_of_running_the_daemon() {
+    let objects = objects(&["cni.uninstall=true"]);
+    let pod = &workload(&objects, "kube-ovn-cni")["spec"]["template"]["spec"];
+    assert_eq!(pod["initContainers"].as_array().unwrap().len(), 1);
+    assert_eq!(pod["initContainers"][0]["args"][0], "uninstall");
+    assert_eq!(pod["containers"][0]["command"][0], "/bin/sleep");
+    assert!(pod["containers"][0]["args"].is_null());
+}
+
+#[test]
 fn everything_that_makes_a_node_ready_runs_on_a_node_that_is_not() {
     let objects = objects(&[]);
     for name in [
