@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod secured;
+
 use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
@@ -50,30 +52,35 @@ impl Host {
     }
 
     fn central(&self, address: &str) -> Result<Process> {
+        self.central_with(&["--address", address])
+    }
+
+    fn central_with(&self, arguments: &[&str]) -> Result<Process> {
         let databases = self.path("databases").display().to_string();
         let run = self.path("run").display().to_string();
         let folders = ["--database-directory", &databases, "--run-directory", &run];
-        self.start("central", &[&["--address", address], &folders[..]].concat())
+        self.start("central", &[arguments, &folders[..]].concat())
     }
 
     fn vswitch(&self) -> Result<Process> {
+        self.vswitch_with(&["--ovn-remote=tcp:127.0.0.1:6642"])
+    }
+
+    fn vswitch_with(&self, arguments: &[&str]) -> Result<Process> {
         let [databases, run, ovn] = ["vswitch-databases", "vswitch-run", "vswitch-ovn"]
             .map(|name| self.path(name).display().to_string());
-        self.start(
-            "vswitch",
-            &[
-                "--node-name=n1",
-                "--ovn-remote=tcp:127.0.0.1:6642",
-                "--address=127.0.0.1",
-                "--datapath-type=netdev",
-                "--database-directory",
-                &databases,
-                "--run-directory",
-                &run,
-                "--ovn-run-directory",
-                &ovn,
-            ],
-        )
+        let fixed = [
+            "--node-name=n1",
+            "--address=127.0.0.1",
+            "--datapath-type=netdev",
+            "--database-directory",
+            &databases,
+            "--run-directory",
+            &run,
+            "--ovn-run-directory",
+            &ovn,
+        ];
+        self.start("vswitch", &[arguments, &fixed[..]].concat())
     }
 
     fn tool(&self, name: &str, arguments: &[&str]) -> Invocation {
