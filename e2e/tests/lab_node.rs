@@ -60,9 +60,12 @@ fn what_the_daemon_put_on_a_node_is_taken_away_and_the_link_gets_back_what_it_ha
             "add table ip filter
              add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }",
         )?;
+        let far = "10.9.0.0/16 via 10.201.0.254";
+        node.netns().ip([format!("route add {far}")])?;
         let before = (addresses(node, TUNNEL_NIC)?, ruleset(node)?);
         let mut cluster = Cluster::start(lab).await?;
         is_taken_over(node)?;
+        assert!(route_to(node, "10.9.0.0/16")?.contains(TUNNEL_BRIDGE));
         assert!(ruleset(node)?.contains("comment \"kube-ovn\""));
 
         for _ in 0..2 {
@@ -72,6 +75,7 @@ fn what_the_daemon_put_on_a_node_is_taken_away_and_the_link_gets_back_what_it_ha
             let routes = node.netns().command("ip");
             let routes = routes.args(["route", "show", "proto", "75"]).read()?;
             assert_eq!(routes, "");
+            assert!(route_to(node, "10.9.0.0/16")?.starts_with(&format!("{far} dev {TUNNEL_NIC}")));
         }
         Ok(())
     });
@@ -167,6 +171,11 @@ fn addresses(node: &Node, link: &str) -> Result<Vec<String>> {
     let words = list.split_whitespace();
     let addresses = words.filter(|word| word.contains('/'));
     Ok(addresses.map(str::to_owned).collect())
+}
+
+fn route_to(node: &Node, destination: &str) -> Result<String> {
+    let ip = node.netns().command("ip");
+    ip.args(["route", "show", destination]).read()
 }
 
 fn ruleset(node: &Node) -> Result<String> {

@@ -1,4 +1,4 @@
-//! Routes of the main table that are ours.
+//! Routes of the main table: ours, and those of others by one link.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use crate::LinkName;
 #[cfg(feature = "kernel")]
 mod kernel;
 #[cfg(feature = "kernel")]
-pub use kernel::{apply, observe, reconcile};
+pub use kernel::{add_static, apply, observe, observe_others, reconcile};
 
 /// The protocol number (`ip route`: `proto 75`) of every route that kube-ovn made; routes with
 /// another number are not ours (rtnetlink(7), `rtm_protocol`; numbers above 4 are free to use).

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use linux::LinkName;
 use linux::nft::{Base, Chain, Hook, Kind, Policy, Table};
-use model::{IpFamily, MacAddr};
+use model::{Cidr, IpFamily, MacAddr};
 use regex::Regex;
 
 use crate::Datapath;
@@ -62,6 +62,15 @@ pub struct Nic {
     pub mtu: u32,
     /// In the kernel's order, without link-local ones.
     pub addresses: Vec<IpNet>,
+    /// Those that the kernel does not make for the addresses.
+    pub routes: BTreeSet<Hop>,
+}
+
+/// A route by a link that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hop {
+    pub destination: Cidr,
+    pub gateway: Option<IpAddr>,
 }
 
 /// What a link had when the bridge took it over.
@@ -70,6 +79,7 @@ pub struct Record {
     pub nic: LinkName,
     pub mac: MacAddr,
     pub addresses: Vec<IpNet>,
+    pub routes: BTreeSet<Hop>,
 }
 
 /// All that the choice depends on.
@@ -136,7 +146,7 @@ pub fn tunnel_state(inputs: &TunnelInputs) -> Result<Option<TunnelState>, Tunnel
     let address = address.ok_or_else(|| TunnelProblem::NoAddress(nic.name.clone()))?;
     let bridge = match inputs.datapath {
         Datapath::System => None,
-        Datapath::Netdev => Some(bridge(nic, addresses, &inputs.management)?),
+        Datapath::Netdev => Some(bridge(nic, addresses, inputs)?),
     };
     let is_kept = |record: &&Record| bridge.is_some() && record.nic == nic.name;
     let give_back = inputs.record.as_ref().filter(|record| !is_kept(record));
@@ -192,6 +202,18 @@ fn addresses(nic: &Nic, record: Option<&Record>) -> Vec<IpNet> {
     by_family.collect()
 }
 
+/// What the link has and had. They go with the addresses, and who made them may not do so again.
+fn routes(nic: &Nic, record: Option<&Record>) -> BTreeSet<Hop> {
+    let recorded = record.filter(|record| record.nic == nic.name);
+    let recorded = recorded.into_iter().flat_map(|record| &record.routes);
+    let is_replaced = |then: &&Hop| {
+        let mut now = nic.routes.iter();
+        now.any(|now| now.destination == then.destination)
+    };
+    let kept = recorded.filter(|then| !is_replaced(then));
+    kept.chain(&nic.routes).copied().collect()
+}
+
 /// The node's own address where the link has it, else its first, IPv4 before IPv6.
 fn tunnel_address(addresses: &[IpNet], pod_ip: Option<IpAddr>) -> Option<IpAddr> {
     let mut of_link = addresses.iter().map(IpNet::addr);
@@ -202,10 +224,10 @@ fn tunnel_address(addresses: &[IpNet], pod_ip: Option<IpAddr>) -> Option<IpAddr>
 fn bridge(
     nic: &Nic,
     addresses: Vec<IpNet>,
-    management: &BTreeSet<IpAddr>,
+    inputs: &TunnelInputs,
 ) -> Result<TunnelBridge, TunnelProblem> {
     let mut of_link = addresses.iter().map(IpNet::addr);
-    if let Some(address) = of_link.find(|address| management.contains(address)) {
+    if let Some(address) = of_link.find(|address| inputs.management.contains(address)) {
         let nic = nic.name.clone();
         return Err(TunnelProblem::Management { nic, address });
     }
@@ -213,6 +235,7 @@ fn bridge(
         nic: nic.name.clone(),
         mac: nic.mac,
         addresses,
+        routes: routes(nic, inputs.record.as_ref()),
     };
     let mtu = nic.mtu;
     Ok(TunnelBridge { record, mtu })

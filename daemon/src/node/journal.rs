@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use daemon_plan::tunnel::Record;
+use daemon_plan::tunnel::{Hop, Record};
 use ipnet::IpNet;
 use linux::LinkName;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,14 @@ struct Entry {
     nic: String,
     mac: String,
     addresses: Vec<IpNet>,
+    #[serde(default)]
+    routes: Vec<Via>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Via {
+    destination: String,
+    gateway: Option<IpAddr>,
 }
 
 const FILE: &str = "tunnel.json";
@@ -78,6 +87,7 @@ impl Journal {
             nic: record.nic.to_string(),
             mac: record.mac.to_string(),
             addresses: record.addresses.clone(),
+            routes: record.routes.iter().map(Via::of).collect(),
         };
         fs::write(&draft, serde_json::to_string(&entry)?)?;
         File::open(&draft)?.sync_all()?;
@@ -103,7 +113,28 @@ fn parse(text: &str) -> Option<Record> {
         nic: LinkName::new(entry.nic).ok()?,
         mac: entry.mac.parse().ok()?,
         addresses: entry.addresses,
+        routes: entry.routes.iter().map(Via::hop).collect::<Option<_>>()?,
     })
+}
+
+// === impl Via ===
+
+impl Via {
+    fn of(hop: &Hop) -> Self {
+        Self {
+            destination: hop.destination.to_string(),
+            gateway: hop.gateway,
+        }
+    }
+
+    fn hop(&self) -> Option<Hop> {
+        let destination = self.destination.parse().ok()?;
+        let gateway = self.gateway;
+        Some(Hop {
+            destination,
+            gateway,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -121,6 +152,11 @@ mod tests {
             addresses: ["10.1.0.1/24", "fd01::1/64"]
                 .map(|net| net.parse().unwrap())
                 .into(),
+            routes: [Hop {
+                destination: "10.9.0.0/16".parse().unwrap(),
+                gateway: "10.1.0.254".parse().ok(),
+            }]
+            .into(),
         };
         journal.write(&record).unwrap();
         assert_eq!(journal.read().unwrap(), Some(record));

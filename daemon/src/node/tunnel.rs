@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
 use daemon_plan::tunnel::{
-    self, InvalidPattern, Nic, Record, TUNNEL_BRIDGE, TunnelBridge, TunnelProblem,
+    self, Hop, InvalidPattern, Nic, Record, TUNNEL_BRIDGE, TunnelBridge, TunnelProblem,
 };
 use daemon_plan::{TunnelInputs, TunnelRule, TunnelState, tunnel_state};
 use linux::link::{self, Admin, Desired, End, InvalidLinkName};
 use linux::nft::Family;
+use linux::route::{self, Route};
 use linux::{LinkName, address};
 use model::Provider;
 
@@ -181,7 +182,7 @@ impl Tunnel {
         made += host.kernel.addresses(&name, &addresses).await?;
         made += host.kernel.link(&up(nic, None)).await?;
         made += host.kernel.addresses(nic, &BTreeSet::new()).await?;
-        Ok(made)
+        Ok(made + add_routes(host, &name, &wanted.record).await?)
     }
 }
 
@@ -197,7 +198,22 @@ pub(crate) async fn give_back(host: &Host, record: &Record) -> Result<usize, Err
     let there = address::observe(netlink, link.index).await?;
     let back = there.into_iter().chain(record.addresses.iter().copied());
     made += host.kernel.addresses(&record.nic, &back.collect()).await?;
-    Ok(made)
+    Ok(made + add_routes(host, &record.nic, record).await?)
+}
+
+/// The recorded routes that `link` lacks.
+async fn add_routes(host: &Host, link: &LinkName, record: &Record) -> Result<usize, Error> {
+    let there = route::observe_others(&host.kernel.netlink, link).await?;
+    let recorded = record.routes.iter().map(|hop| Route {
+        destination: hop.destination,
+        gateway: hop.gateway,
+        link: link.clone(),
+    });
+    let missing: Vec<_> = recorded.filter(|route| !there.contains(route)).collect();
+    for route in &missing {
+        route::add_static(&host.kernel.netlink, route).await?;
+    }
+    Ok(missing.len())
 }
 
 /// The links that may carry tunnels, in the kernel's order.
@@ -210,13 +226,23 @@ async fn nics(host: &Host) -> Result<Vec<Nic>, Error> {
             continue;
         };
         nics.push(Nic {
-            name,
             mac,
             mtu: link.mtu,
             addresses: address::list(netlink, link.index).await?,
+            routes: hops(host, &name).await?,
+            name,
         });
     }
     Ok(nics)
+}
+
+async fn hops(host: &Host, link: &LinkName) -> Result<BTreeSet<Hop>, Error> {
+    let routes = route::observe_others(&host.kernel.netlink, link).await?;
+    let hop = |route: &Route| Hop {
+        destination: route.destination,
+        gateway: route.gateway,
+    };
+    Ok(routes.iter().map(hop).collect())
 }
 
 /// The address that packets to `peer` leave with, by the kernel's routes. Nothing is sent.

@@ -14,7 +14,7 @@ use model::{Cidr, IpFamily};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::LinkAttribute;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use rtnetlink::RouteMessageBuilder;
 
@@ -27,6 +27,29 @@ use crate::{Error, LinkName, Netlink, link};
 /// # Errors
 /// When the kernel refuses to tell.
 pub async fn observe(netlink: &Netlink) -> Result<Routes, Error> {
+    select(netlink, is_ours).await
+}
+
+/// The routes by `link` that an administrator or a program made: neither ours, nor those that the
+/// kernel makes for addresses or hears from routers.
+///
+/// # Errors
+/// When the kernel refuses to tell.
+pub async fn observe_others(netlink: &Netlink, link: &LinkName) -> Result<Routes, Error> {
+    let mut routes = select(netlink, is_of_others).await?;
+    routes.retain(|route| route.link == *link);
+    Ok(routes)
+}
+
+/// Adds a route as an administrator does, in place of one to the same destination.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn add_static(netlink: &Netlink, route: &Route) -> Result<(), Error> {
+    add(netlink, route, RouteProtocol::Static).await
+}
+
+async fn select(netlink: &Netlink, keep: fn(&RouteMessage) -> bool) -> Result<Routes, Error> {
     let names = link_names(netlink).await?;
     let mut routes = Routes::new();
     for family in IpFamily::ALL {
@@ -39,8 +62,8 @@ pub async fn observe(netlink: &Netlink) -> Result<Routes, Error> {
             .try_collect()
             .await
             .map_err(|error| Error::netlink("list routes", error))?;
-        let ours = messages.iter().filter(|message| is_ours(message));
-        routes.extend(ours.filter_map(|message| parse(message, family, &names)));
+        let kept = messages.iter().filter(|message| keep(message));
+        routes.extend(kept.filter_map(|message| parse(message, family, &names)));
     }
     Ok(routes)
 }
@@ -64,13 +87,13 @@ pub async fn reconcile(netlink: &Netlink, desired: &Routes) -> Result<usize, Err
 /// the link reaches the gateway.
 pub async fn apply(netlink: &Netlink, change: &Change) -> Result<(), Error> {
     match change {
-        Change::Add(route) => add(netlink, route).await,
+        Change::Add(route) => add(netlink, route, OURS).await,
         Change::Remove(route) => absent_is_gone(remove(netlink, route).await),
     }
 }
 
-async fn add(netlink: &Netlink, route: &Route) -> Result<(), Error> {
-    let message = message(netlink, route).await?;
+async fn add(netlink: &Netlink, route: &Route, protocol: RouteProtocol) -> Result<(), Error> {
+    let message = message(netlink, route, protocol).await?;
     let result = netlink.routes().add(message).replace().execute().await;
     result.map_err(|error| {
         let action = format!("add a route to {} by {}", route.destination, route.link);
@@ -79,7 +102,7 @@ async fn add(netlink: &Netlink, route: &Route) -> Result<(), Error> {
 }
 
 async fn remove(netlink: &Netlink, route: &Route) -> Result<(), Error> {
-    let message = message(netlink, route).await?;
+    let message = message(netlink, route, OURS).await?;
     let result = netlink.routes().del(message).execute().await;
     result.map_err(|error| {
         let action = format!(
@@ -90,14 +113,18 @@ async fn remove(netlink: &Netlink, route: &Route) -> Result<(), Error> {
     })
 }
 
-async fn message(netlink: &Netlink, route: &Route) -> Result<RouteMessage, Error> {
+async fn message(
+    netlink: &Netlink,
+    route: &Route,
+    protocol: RouteProtocol,
+) -> Result<RouteMessage, Error> {
     let Some(link) = link::observe(netlink, &route.link).await? else {
         return Err(Error::NoLink(route.link.clone()));
     };
     let (destination, prefix_len) = (route.destination.network(), route.destination.prefix_len());
     let refused = |error| Error::kernel("describe a route", std::io::Error::other(error));
     let mut message = RouteMessageBuilder::<IpAddr>::new()
-        .protocol(RouteProtocol::Other(PROTOCOL))
+        .protocol(protocol)
         .output_interface(link.index)
         .destination_prefix(destination, prefix_len)
         .map_err(refused)?;
@@ -130,9 +157,22 @@ async fn link_names(netlink: &Netlink) -> Result<BTreeMap<u32, LinkName>, Error>
     Ok(named.collect())
 }
 
+const OURS: RouteProtocol = RouteProtocol::Other(PROTOCOL);
+
 fn is_ours(message: &RouteMessage) -> bool {
-    message.header.protocol == RouteProtocol::Other(PROTOCOL)
+    message.header.protocol == OURS && message.header.table == RouteHeader::RT_TABLE_MAIN
+}
+
+fn is_of_others(message: &RouteMessage) -> bool {
+    const KERNEL: [RouteProtocol; 4] = [
+        OURS,
+        RouteProtocol::Kernel,
+        RouteProtocol::Ra,
+        RouteProtocol::IcmpRedirect,
+    ];
+    !KERNEL.contains(&message.header.protocol)
         && message.header.table == RouteHeader::RT_TABLE_MAIN
+        && message.header.kind == RouteType::Unicast
 }
 
 fn parse(

@@ -6,6 +6,7 @@ fn nic(name: &str, addresses: &[&str]) -> Nic {
         mac: MacAddr::new([2, 0, 0, 0, 0, 1]),
         mtu: 1500,
         addresses: nets(addresses),
+        routes: BTreeSet::new(),
     }
 }
 
@@ -18,6 +19,14 @@ fn record(nic: &str, addresses: &[&str]) -> Record {
         nic: nic.parse().unwrap(),
         mac: MacAddr::new([2, 0, 0, 0, 0, 1]),
         addresses: nets(addresses),
+        routes: BTreeSet::new(),
+    }
+}
+
+fn hop(destination: &str, gateway: &str) -> Hop {
+    Hop {
+        destination: destination.parse().unwrap(),
+        gateway: gateway.parse().ok(),
     }
 }
 
@@ -126,6 +135,18 @@ fn new_addresses_of_the_link_replace_those_of_their_family() {
         bridge.record,
         record("eth1", &["10.1.0.9/24", "fd01::1/64"])
     );
+}
+
+#[test]
+fn routes_of_the_link_are_kept_and_a_newer_one_replaces_the_older() {
+    let mut inputs = inputs("eth1", Datapath::Netdev);
+    let mut taken = record("eth1", &["10.1.0.1/24"]);
+    let far = hop("10.9.0.0/16", "10.1.0.254");
+    taken.routes = [far, hop("10.8.0.0/16", "10.1.0.254")].into();
+    inputs.record = Some(taken);
+    inputs.nics[2].routes = [hop("10.8.0.0/16", "10.1.0.253")].into();
+    let kept = state(&inputs).bridge.unwrap().record.routes;
+    assert_eq!(kept, [hop("10.8.0.0/16", "10.1.0.253"), far].into());
 }
 
 #[test]

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use daemon_plan::PortKind;
+use daemon_plan::tunnel::{Record, TUNNEL_BRIDGE, TunnelBridge};
 
 use super::*;
 
@@ -22,6 +23,13 @@ impl Database {
         database
     }
 
+    fn with_settings() -> Self {
+        let mut database = Self::with_bridge();
+        let row = Row::new().with(EXTERNAL_IDS, Datum::map([("system-id", "n1")]));
+        database.settings.insert(Uuid::new_v4(), Arc::new(row));
+        database
+    }
+
     fn tables(&self) -> Tables<'_> {
         Tables {
             settings: &self.settings,
@@ -36,6 +44,7 @@ impl Database {
             "Bridge" => &mut self.bridges,
             "Port" => &mut self.ports,
             "Interface" => &mut self.interfaces,
+            "Open_vSwitch" => &mut self.settings,
             other => panic!("no table {other}"),
         }
     }
@@ -207,6 +216,61 @@ fn unplugging_the_absent_does_nothing() {
     assert_eq!(operations.len(), 1);
     database.apply(operations);
     assert_eq!(unplug(&database.tables(), &name), vec![]);
+}
+
+fn tunnel_bridge(mtu: u32) -> TunnelBridge {
+    TunnelBridge {
+        record: Record {
+            nic: "eth1".parse().unwrap(),
+            mac: "02:00:00:00:00:01".parse().unwrap(),
+            addresses: Vec::new(),
+            routes: BTreeSet::new(),
+        },
+        mtu,
+    }
+}
+
+fn taken_over(database: &mut Database, mtu: u32) -> usize {
+    let operations = take_over(&database.tables(), &tunnel_bridge(mtu)).unwrap();
+    let count = operations.len();
+    database.apply(operations);
+    count
+}
+
+#[test]
+fn the_tunnels_link_is_taken_over_once_and_follows_its_mtu() {
+    let mut database = Database::with_settings();
+    assert_eq!(taken_over(&mut database, 1500), 8);
+    assert_eq!(taken_over(&mut database, 1500), 0);
+    assert_eq!(taken_over(&mut database, 9000), 1);
+    assert_eq!(dissolve(&database.tables()).len(), 1);
+}
+
+#[test]
+fn a_bridge_of_somebody_else_is_neither_used_nor_removed() {
+    let mut database = Database::with_settings();
+    let foreign = Row::new().with(NAME, TUNNEL_BRIDGE);
+    database.bridges.insert(Uuid::new_v4(), Arc::new(foreign));
+    let refused = take_over(&database.tables(), &tunnel_bridge(1500));
+    assert!(matches!(refused, Err(Error::ForeignBridge(_))));
+    assert_eq!(dissolve(&database.tables()), vec![]);
+}
+
+#[test]
+fn a_link_on_another_bridge_is_not_taken_over() {
+    let mut database = Database::with_settings();
+    database.plugged(&port("eth1", "x.y"));
+    let refused = take_over(&database.tables(), &tunnel_bridge(1500));
+    assert!(matches!(refused, Err(Error::OtherBridge(_))));
+}
+
+#[test]
+fn a_setting_is_written_once() {
+    let mut database = Database::with_settings();
+    let operations = set(&database.tables(), "ovn-encap-ip", "10.1.0.1");
+    assert_eq!(operations.len(), 1);
+    database.apply(operations);
+    assert_eq!(set(&database.tables(), "ovn-encap-ip", "10.1.0.1"), vec![]);
 }
 
 #[test]

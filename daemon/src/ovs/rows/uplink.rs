@@ -34,6 +34,7 @@ pub(in crate::ovs) fn take_over(
             return Err(Error::ForeignBridge(TUNNEL_BRIDGE));
         }
         operations.extend(correct(uuid, row, wanted));
+        operations.extend(correct_mtu(tables, wanted.mtu));
         (uuid, row.datum(PORTS).uuids().collect())
     } else {
         let (uuid, made) = make(tables, wanted);
@@ -92,6 +93,17 @@ fn correct(bridge: Uuid, row: &Row, wanted: &TunnelBridge) -> Vec<Operation> {
         ));
     }
     operations
+}
+
+/// Of the bridge's own interface: the link may have got another MTU.
+fn correct_mtu(tables: &Tables<'_>, mtu: u32) -> Option<Operation> {
+    let (uuid, row) = named(tables.interfaces, TUNNEL_BRIDGE)?;
+    let is_right = row.datum(MTU_REQUEST).as_integer() == Some(i64::from(mtu));
+    (!is_right).then(|| Operation::Update {
+        table: vswitch::INTERFACE.name.to_owned(),
+        condition: Condition::uuid(uuid),
+        row: Row::new().with(MTU_REQUEST, i64::from(mtu)),
+    })
 }
 
 fn mac(wanted: &TunnelBridge) -> Datum {
