@@ -3,6 +3,7 @@
 
 mod answers;
 
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use controller_index::Shared;
@@ -11,6 +12,7 @@ use kit::grpc::{ServeError, Server};
 use kit::listen::Listen;
 use kit::readiness::Readiness;
 use kit::shutdown::Shutdown;
+use kit::tls::Identity;
 use proto::debug::v1::debug_server::{Debug, DebugServer};
 use proto::debug::v1::descriptors::FILE_DESCRIPTOR_SET;
 use proto::debug::v1::{Change, DumpRequest, ExplainRequest, Explanation, OwnerRows, PlanRequest};
@@ -18,40 +20,63 @@ use tonic::{Request, Response, Status};
 
 use self::answers::{Unknown, World};
 
+/// Where it is served on TCP; the leader's is in its Lease.
+pub(crate) const PORT: u16 = 10670;
 /// Where it is served unless told otherwise.
 const SOCKET: &str = "/run/kube-ovn/controller.sock";
 
 /// Answers from the index and the replica as they are at the moment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Service {
     pub(crate) index: Shared,
     pub(crate) nb: ovsdb::Client,
 }
 
+/// The service, to be served in one place or two.
+#[derive(Debug, Clone)]
+pub(crate) struct Grpc {
+    pub(crate) service: Service,
+    pub(crate) readiness: Readiness,
+    pub(crate) shutdown: Shutdown,
+}
+
 type Answers<T> = Iter<std::vec::IntoIter<Result<T, Status>>>;
 
-/// Serves until shutdown. Without an address it is served where the folder of its socket exists:
-/// nothing else depends on it.
-///
-/// # Errors
-/// When the address that was given cannot be listened on, or serving fails.
-pub(crate) async fn serve(
-    service: Service,
-    address: Option<Listen>,
-    readiness: Readiness,
-    shutdown: Shutdown,
-) -> Result<(), ServeError> {
-    let is_given = address.is_some();
-    let listen = address.unwrap_or_else(|| Listen::Unix(Path::new(SOCKET).to_owned()));
-    let server = Server::new(readiness).service(DebugServer::new(service), FILE_DESCRIPTOR_SET);
-    match server.bind(&listen).await {
-        Err(ServeError::Listen(error)) if !is_given => {
-            let error = kit::error::Chain(&error).to_string();
-            tracing::warn!(error, "The Debug service is not served");
-            shutdown.cancelled().await;
-            Ok(())
+// === impl Grpc ===
+
+impl Grpc {
+    /// Serves on a unix socket until shutdown. Without an address that is where the folder of the
+    /// socket exists: nothing else depends on it.
+    ///
+    /// # Errors
+    /// When the address that was given cannot be listened on, or serving fails.
+    pub(crate) async fn on_socket(self, address: Option<Listen>) -> Result<(), ServeError> {
+        let is_given = address.is_some();
+        let listen = address.unwrap_or_else(|| Listen::Unix(Path::new(SOCKET).to_owned()));
+        match self.server().bind(&listen).await {
+            Err(ServeError::Listen(error)) if !is_given => {
+                let error = kit::error::Chain(&error).to_string();
+                tracing::warn!(error, "The Debug service is not served");
+                self.shutdown.cancelled().await;
+                Ok(())
+            }
+            bound => bound?.serve(self.shutdown).await,
         }
-        bound => bound?.serve(shutdown).await,
+    }
+
+    /// Serves the members of our installation on TCP until shutdown.
+    ///
+    /// # Errors
+    /// When the port cannot be listened on, or serving fails.
+    pub(crate) async fn on_tcp(self, identity: Identity) -> Result<(), ServeError> {
+        let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT));
+        let bound = self.server().bind(&Listen::Tcp(everywhere)).await?;
+        bound.serve_tls(identity, self.shutdown).await
+    }
+
+    fn server(&self) -> Server {
+        let service = DebugServer::new(self.service.clone());
+        Server::new(self.readiness.clone()).service(service, FILE_DESCRIPTOR_SET)
     }
 }
 

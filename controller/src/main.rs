@@ -25,10 +25,12 @@ use kit::metrics::Registry;
 use kit::readiness::Readiness;
 use kit::shutdown::Shutdown;
 use kit::tasks::Tasks;
+use kit::tls::Identity;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::args::Args;
+use crate::debug::Grpc;
 use crate::leader::Leader;
 use crate::secret::Keeper;
 use crate::watch::watch;
@@ -53,7 +55,7 @@ async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let readiness = Readiness::new();
     let warm = readiness.condition("warm");
     let index = Shared::new(Index::new(args.defaults()));
-    let (nb, driver, keeper) = northbound(&args, &kubernetes)?;
+    let (nb, driver, secured) = northbound(&args, &kubernetes)?;
 
     let mut tasks = Tasks::new(shutdown.clone());
     let admin = args.admin.admin_address;
@@ -62,23 +64,20 @@ async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         kit::admin::serve(admin, readiness.clone(), registry, shutdown.clone()),
     );
     tasks.spawn("nb", drive(driver, shutdown.clone()));
-    if let Some(keeper) = keeper {
-        tasks.spawn("certificates", keeper.run(shutdown.clone()));
-    }
     spawn_watches(&mut tasks, &kubernetes, &index, &shutdown);
-    let debug = debug::Service {
-        index: index.clone(),
-        nb: nb.clone(),
+    let grpc = Grpc {
+        service: debug::Service {
+            index: index.clone(),
+            nb: nb.clone(),
+        },
+        readiness: readiness.clone(),
+        shutdown: shutdown.clone(),
     };
-    tasks.spawn(
-        "grpc",
-        debug::serve(
-            debug,
-            args.grpc_address.clone(),
-            readiness.clone(),
-            shutdown.clone(),
-        ),
-    );
+    if let Some((keeper, identity)) = secured {
+        tasks.spawn("certificates", keeper.run(shutdown.clone()));
+        tasks.spawn("grpc-tls", grpc.clone().on_tcp(identity));
+    }
+    tasks.spawn("grpc", grpc.on_socket(args.grpc_address.clone()));
     let leader = Leader {
         election: args.leader.election(&kubernetes)?,
         bootstrap: args.bootstrap(),
@@ -114,19 +113,21 @@ fn spawn_watches(tasks: &mut Tasks, client: &Client, index: &Shared, shutdown: &
     }
 }
 
-/// A client of the northbound database; with TLS also who keeps the certificates for it.
+/// Who keeps the certificates, and what is made of them.
+type Secured = (Keeper, Identity);
+
+/// A client of the northbound database, and with TLS what is needed for it.
 fn northbound(
     args: &Args,
     kubernetes: &Client,
-) -> anyhow::Result<(ovsdb::Client, ovsdb::Driver, Option<Keeper>)> {
+) -> anyhow::Result<(ovsdb::Client, ovsdb::Driver, Option<Secured>)> {
     let remotes = args.northbound.remotes()?;
-    let is_secured = remotes
-        .iter()
-        .any(|it| matches!(it, ovsdb::Remote::Ssl { .. }));
+    let is_secured = args.northbound.is_secured(&remotes);
     let (keeper, identity) = Keeper::new(kubernetes, args.leader.namespace());
-    let tls = ovsdb::Tls::new(move || identity.client());
+    let ours = identity.clone();
+    let tls = ovsdb::Tls::new(move || ours.client());
     let (nb, driver) = ovsdb::Client::new(controller_sync::options(remotes).tls(tls));
-    Ok((nb, driver, is_secured.then_some(keeper)))
+    Ok((nb, driver, is_secured.then_some((keeper, identity))))
 }
 
 async fn kubernetes_client(args: &Args) -> anyhow::Result<Client> {

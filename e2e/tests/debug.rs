@@ -1,10 +1,12 @@
 //! The Debug service of the controller, as an operator with a generic client (grpcurl) sees it.
 #![cfg(test)]
 
-use std::{path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use assets::versions::GRPCURL;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
 use serde_json::{Deserializer, Value, json};
 use testkit::{
     Cluster, Lab, LabOptions, OvnVersion, command::Invocation, lab, process::Process, wait_until,
@@ -43,6 +45,63 @@ fn an_operator_sees_what_should_be_what_is_and_why_and_nothing_is_written() {
         drop(standby);
         Ok(())
     });
+}
+
+#[test]
+fn on_tcp_only_who_has_a_certificate_of_ours_is_answered() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::prepare(lab).await?;
+        let secured = cluster
+            .controller_program()?
+            .args(["--leader-elect=false", "--enable-ssl=true"])
+            .spawn("secured", &lab.directory().join("central"))?;
+        cluster.controller_ready(ADMIN).await?;
+        wait_until("there are certificates", PATIENCE, async || {
+            take_certificates(lab).await
+        })
+        .await?;
+        let certificates = ["-cert", &file(lab, "cert"), "-key", &file(lab, "key")];
+        wait_until("a member is answered", PATIENCE, async || {
+            let services = on_tcp(lab, &certificates)?;
+            ensure!(services.contains(SERVICE), "there is {services}");
+            Ok(())
+        })
+        .await?;
+        ensure!(on_tcp(lab, &[]).is_err(), "a stranger is answered");
+        ensure!(
+            on_tcp(lab, &["-plaintext"]).is_err(),
+            "it is answered without TLS"
+        );
+        drop(secured);
+        Ok(())
+    });
+}
+
+/// What is listed on the port. The certificates name no host that could be compared.
+fn on_tcp(lab: &Lab, arguments: &[&str]) -> Result<String> {
+    let secured = ["-insecure"].into_iter();
+    grpcurl()?
+        .in_netns(lab.central().netns().path())
+        .args(["-connect-timeout=5"])
+        .args(secured.filter(|_| !arguments.contains(&"-plaintext")))
+        .args(arguments)
+        .args(["127.0.0.1:10670", "list"])
+        .read()
+}
+
+/// Writes the content of the Secret into files.
+async fn take_certificates(lab: &Lab) -> Result<()> {
+    let secrets: Api<Secret> = Api::namespaced(lab.api_server()?.client()?, "kube-system");
+    let secret = secrets.get("kube-ovn-tls").await?;
+    for (name, content) in secret.data.context("the Secret is empty")? {
+        fs::write(file(lab, &name), content.0)?;
+    }
+    Ok(())
+}
+
+fn file(lab: &Lab, name: &str) -> String {
+    lab.directory().join(name).display().to_string()
 }
 
 /// A leader for an hour, so that whoever comes next stands by.

@@ -10,11 +10,12 @@ use clap::{ArgAction, Args};
 use kit::lease::{Election, LeaseConfig};
 use kube::Client;
 
+use crate::debug::PORT;
+
 /// The lease of the controllers.
 const LEASE: &str = "kube-ovn-controller";
 /// Annotation of the lease: `<address>:<port>` of the leader's gRPC server.
 const LEADER_ADDRESS: &str = "ovn.kubernetes.io/leader-address";
-const GRPC_PORT: u16 = 10670;
 /// What the kernel calls this host.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
@@ -65,7 +66,7 @@ impl LeaderArgs {
         if !self.leader_elect {
             return Ok(None);
         }
-        let address = self.pod_ip.map(|ip| SocketAddr::new(ip, GRPC_PORT));
+        let address = self.pod_ip.map(|ip| SocketAddr::new(ip, PORT));
         let annotation = address.map(|it| (LEADER_ADDRESS.to_owned(), it.to_string()));
         let config = LeaseConfig {
             namespace: self.lease_namespace.clone(),

@@ -37,7 +37,7 @@ pub(crate) struct NorthboundArgs {
     #[arg(long, env = "OVN_NB_SERVICE_HOST", value_name = "ADDRESS")]
     ovn_nb_service_host: Option<IpAddr>,
 
-    /// Whether servers that are given by address alone want TLS
+    /// Whether to speak TLS: with servers that are given by address alone, and on our TCP port of gRPC
     #[arg(long, env = "ENABLE_SSL", value_name = "BOOL", default_value_t = false,
           action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     enable_ssl: bool,
@@ -66,6 +66,12 @@ impl NorthboundArgs {
             .iter()
             .map(|text| text.parse().with_context(|| text.clone()))
             .collect()
+    }
+
+    /// Whether certificates are needed.
+    pub(crate) fn is_secured(&self, remotes: &[Remote]) -> bool {
+        let wants = |remote: &Remote| matches!(remote, Remote::Ssl { .. });
+        self.enable_ssl || remotes.iter().any(wants)
     }
 
     fn remote(&self, address: IpAddr) -> String {
