@@ -22,7 +22,10 @@ pub(crate) fn subnets(
     usages: &Usages,
 ) -> Vec<(SubnetName, SubnetStatus)> {
     let usable = index.subnets().iter().filter_map(|(name, subnet)| {
-        let verdict = verdicts.of(&Owner::Subnet(name.clone()))?;
+        let verdict = match subnet.provision {
+            Provision::Network => verdicts.of(&Owner::Subnet(name.clone()))?,
+            Provision::AddressesOnly => Verdict::default(),
+        };
         let status = SubnetStatus {
             conditions: conditions(subnet, &verdict),
             ..counters(usages.get(name)?)
@@ -177,9 +180,82 @@ impl Timeless for SubnetStatus {
 
 #[cfg(test)]
 mod tests {
+    use controller_index::{Defaults, Settings};
     use k8s_openapi::jiff::Timestamp;
 
     use super::*;
+
+    fn index(subnets: &[(&str, &str, &str)]) -> Index {
+        let mut index = Index::new(Defaults {
+            settings: Settings {
+                default_vpc: VpcName::new("ovn-cluster").unwrap(),
+                join: SubnetName::new("join").unwrap(),
+            },
+            subnet: SubnetName::new("ovn-default").unwrap(),
+        });
+        for (name, cidr, provider) in subnets {
+            let spec = api::SubnetSpec {
+                cidr_block: (*cidr).to_owned(),
+                provider: (*provider).to_owned(),
+                ..Default::default()
+            };
+            index.apply(&api::Subnet::new(name, spec));
+        }
+        index
+    }
+
+    fn report(index: &Index, verdicts: &Verdicts) -> Vec<String> {
+        let name = |it: &str| SubnetName::new(it).unwrap();
+        let usages = ["a", "b"].map(|it| (name(it), DualStack::default()));
+        let statuses = subnets(index, verdicts, &Usages::from(usages));
+        let line = |(name, status): (SubnetName, SubnetStatus)| {
+            let conditions = status.conditions.iter();
+            let words = conditions.map(|it| format!("{}={}", it.type_, it.status));
+            format!("{name}: {}", words.collect::<Vec<_>>().join(" "))
+        };
+        statuses.into_iter().map(line).collect()
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_subnet_before_its_rows_are_committed() {
+        let verdicts = Verdicts::default();
+        let index = index(&[("a", "10.1.0.0/16", "ovn")]);
+        assert!(report(&index, &verdicts).is_empty());
+        verdicts.tell(
+            Owner::Subnet(SubnetName::new("a").unwrap()),
+            Verdict::default(),
+        );
+        assert_eq!(
+            report(&index, &verdicts),
+            ["a: Validated=True Ready=True Error=False"]
+        );
+    }
+
+    #[test]
+    fn rows_that_the_database_rejects_make_an_error() {
+        let verdicts = Verdicts::default();
+        let rejected = Verdict {
+            rejection: Some("constraint violation".to_owned()),
+            ..Verdict::default()
+        };
+        verdicts.tell(Owner::Subnet(SubnetName::new("a").unwrap()), rejected);
+        assert_eq!(
+            report(&index(&[("a", "10.1.0.0/16", "ovn")]), &verdicts),
+            ["a: Validated=True Ready=False Error=True"]
+        );
+    }
+
+    #[test]
+    fn an_unusable_subnet_is_not_valid_and_one_of_another_plugin_never_ready() {
+        let subnets = [("a", "nonsense", "ovn"), ("b", "10.2.0.0/16", "macvlan")];
+        assert_eq!(
+            report(&index(&subnets), &Verdicts::default()),
+            [
+                "b: Validated=True",
+                "a: Validated=False Ready=False Error=True"
+            ]
+        );
+    }
 
     fn ready(status: bool) -> SubnetStatus {
         SubnetStatus {
