@@ -17,7 +17,11 @@ use kit::readiness::Condition;
 use ovsdb::{Client, Columns, Options};
 
 use crate::{
-    Process, args::VswitchArgs, children::Children, database::follow, probe::Probe,
+    Process,
+    args::{Datapath, VswitchArgs},
+    children::Children,
+    database::follow,
+    probe::Probe,
     program::Program,
 };
 use settings::{OPEN_VSWITCH, Settings};
@@ -42,6 +46,9 @@ pub(crate) async fn run(args: VswitchArgs, process: Process) -> Result<()> {
 }
 
 async fn start(args: &VswitchArgs, process: &Process, children: &mut Children) -> Result<()> {
+    if args.datapath_type == Datapath::System {
+        find_kernel_datapath().await?;
+    }
     let directories = [
         &args.database_directory,
         &args.run_directory,
@@ -94,6 +101,15 @@ async fn start(args: &VswitchArgs, process: &Process, children: &mut Children) -
         probe.follow(running, controller_works),
     ));
     Ok(())
+}
+
+/// Asks for datapaths, upon which the kernel loads the module where it is installed.
+async fn find_kernel_datapath() -> Result<()> {
+    let list = Program::new("ovs-dpctl").arg("dump-dps");
+    list.finish().await.map(drop).context(
+        "the kernel does not switch for Open vSwitch: load its module by `modprobe openvswitch`, \
+         or choose the datapath type netdev",
+    )
 }
 
 /// Makes the file when there is none, and brings it to the schema of the programs.

@@ -4,7 +4,13 @@
 
 mod secured;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    env,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use nix::{
@@ -194,15 +200,44 @@ async fn vswitch_is_ready_when_ovn_controller_reaches_central_and_keeps_its_name
     host.is_ready(10663).await?;
     let chassis = host.tool(
         "ovn-sbctl",
-        &[SB, "--columns=name,hostname", "list", "Chassis"],
+        &[SB, "--columns=_uuid,name,hostname", "list", "Chassis"],
     );
     let registered = host
         .eventually(chassis.clone(), |text| text.contains("n1"))
         .await?;
 
     stop(vswitch).await?;
+    // the node goes on as it is while the program is away
+    assert_eq!(chassis.read()?, registered);
     let _vswitch = host.vswitch()?;
     host.is_ready(10663).await?;
     assert_eq!(chassis.read()?, registered);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_kernel_without_the_module_is_told_with_the_remedy() -> Result<()> {
+    let host = Host::new()?;
+    let tool = host.path("ovs-dpctl");
+    fs::write(&tool, "#!/bin/sh\nexit 1\n")?;
+    fs::set_permissions(&tool, Permissions::from_mode(0o755))?;
+    let path = format!("{}:{}", host.folder.path().display(), env::var("PATH")?);
+    let mut program = host
+        .netns
+        .command(env!("CARGO_BIN_EXE_kube-ovn-central"))
+        .args([
+            "vswitch",
+            "--node-name=n1",
+            "--ovn-remote=tcp:127.0.0.1:6642",
+        ])
+        .env("PATH", path)
+        .spawn("vswitch", host.folder.path())?;
+    wait_until("the program ends", PATIENCE, async || {
+        ensure!(program.has_ended()?, "it runs");
+        Ok(())
+    })
+    .await?;
+    let log = fs::read_to_string(program.log())?;
+    assert!(log.contains("modprobe openvswitch"), "{log}");
     Ok(())
 }
