@@ -5,6 +5,7 @@
 mod args;
 mod cni;
 mod conflist;
+mod debug;
 mod host;
 mod install;
 mod metrics;
@@ -36,6 +37,8 @@ use linux::{Namespace, netlink};
 use ovsdb::client::Remote;
 use proto::cni::v1::cni_server::CniServer;
 use proto::cni::v1::descriptors::FILE_DESCRIPTOR_SET;
+use proto::debug::v1::debug_server::DebugServer;
+use proto::debug::v1::descriptors::FILE_DESCRIPTOR_SET as DEBUG_DESCRIPTOR_SET;
 use tokio::sync::watch;
 
 use crate::args::{Args, Command, InstallArgs, Invocation, UninstallArgs};
@@ -97,13 +100,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let client = Client::try_from(config)?;
 
     // 1. where changes go
-    let host = host(
-        &args.ovs_socket,
-        Metrics::register(&registry)?,
-        &mut tasks,
-        &shutdown,
-    )
-    .await?;
+    let metrics = Metrics::register(&registry)?;
+    let host = host(&args.ovs_socket, metrics, &mut tasks, &shutdown).await?;
     // 2. where facts come from
     let Tables {
         pods,
@@ -111,13 +109,11 @@ async fn run(args: Args) -> anyhow::Result<()> {
         subnets,
     } = follow(&args, &client, &mut tasks, &shutdown);
     let (facts_sender, facts) = watch::channel(None);
+    let (desired_sender, desired) = watch::channel(None);
     let (kernel_changes, driver) = netlink::changes(&host.kernel.namespace).await?;
     tasks.spawn("netlink-changes", until(&shutdown, driver.into_future()));
     // 3. what follows from them
-    let ovs_ready = follow_ovs(host.ovs.clone(), readiness.condition("ovs"));
-    tasks.spawn("ovs-readiness", until(&shutdown, ovs_ready));
-    let pods_ready = follow_sync(pods.clone(), readiness.condition("pods"));
-    tasks.spawn("pods-readiness", until(&shutdown, pods_ready));
+    watch_readiness(&host.ovs, &pods, &readiness, &mut tasks, &shutdown);
     let node_loop = NodeLoop {
         name: args.node_name.clone(),
         host: host.clone(),
@@ -125,6 +121,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         subnets,
         mtu: MtuRule::new(args.mtu),
         facts: facts_sender,
+        desired: desired_sender,
         chassis: Chassis::new(Api::all(client.clone()), args.node_name.clone()),
         tunnel: Tunnel::new(args.iface.clone(), args.pod_ip, api_server, &args.state_dir),
         firewall: Firewall::default(),
@@ -133,6 +130,12 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let node_loop = node_loop.run(kernel_changes, shutdown.clone());
     tasks.spawn("node", node_loop.map(Ok::<(), Infallible>));
     // 4. who asks
+    let debug = debug::Service {
+        node: args.node_name.clone(),
+        host: host.clone(),
+        desired,
+        readiness: readiness.clone(),
+    };
     let agent = Agent {
         host,
         pods: Pods::new(pods, client, args.node_name.clone()),
@@ -141,7 +144,10 @@ async fn run(args: Args) -> anyhow::Result<()> {
         limit: args.cni_timeout,
         turns: cni::Turns::default(),
     };
-    serve(&args, agent, &readiness, &mut tasks, &shutdown);
+    let server = Server::new(readiness.clone())
+        .service(CniServer::new(Service::new(agent)), FILE_DESCRIPTOR_SET)
+        .service(DebugServer::new(debug), DEBUG_DESCRIPTOR_SET);
+    serve(&args, server, &readiness, &mut tasks, &shutdown);
     let admin = kit::admin::serve(args.admin.admin_address, readiness, registry, shutdown);
     tasks.spawn("admin", admin);
     Ok(tasks.join(GRACE).await?)
@@ -213,10 +219,14 @@ fn follow(args: &Args, client: &Client, tasks: &mut Tasks, shutdown: &Shutdown) 
     }
 }
 
-/// The CNI service, and the configuration that announces it.
-fn serve(args: &Args, agent: Agent, readiness: &Readiness, tasks: &mut Tasks, shutdown: &Shutdown) {
-    let service = CniServer::new(Service::new(agent));
-    let server = Server::new(readiness.clone()).service(service, FILE_DESCRIPTOR_SET);
+/// The services, and the configuration that announces the plugin's.
+fn serve(
+    args: &Args,
+    server: Server,
+    readiness: &Readiness,
+    tasks: &mut Tasks,
+    shutdown: &Shutdown,
+) {
     let listen = Listen::Unix(args.bind_socket.clone());
     tasks.spawn("cni", server.serve(listen, shutdown.clone()));
     if let Some(folder) = args.cni_conf_dir.clone() {
@@ -229,6 +239,20 @@ fn serve(args: &Args, agent: Agent, readiness: &Readiness, tasks: &mut Tasks, sh
             Ok::<(), conflist::Error>(())
         });
     }
+}
+
+/// Tells whether Open vSwitch answers and pods are known.
+fn watch_readiness(
+    ovs: &Ovs,
+    pods: &watch::Receiver<Table<Pod>>,
+    readiness: &Readiness,
+    tasks: &mut Tasks,
+    shutdown: &Shutdown,
+) {
+    let ovs = follow_ovs(ovs.clone(), readiness.condition("ovs"));
+    tasks.spawn("ovs-readiness", until(shutdown, ovs));
+    let pods = follow_sync(pods.clone(), readiness.condition("pods"));
+    tasks.spawn("pods-readiness", until(shutdown, pods));
 }
 
 async fn follow_ovs(ovs: Ovs, condition: Condition) {

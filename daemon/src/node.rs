@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use daemon_plan::{Allocation, InvalidAllocation, NodeInputs, node_state};
+use daemon_plan::{Allocation, InvalidAllocation, NodeInputs, NodeState, node_state};
 use futures::{FutureExt, Stream, StreamExt};
 use kit::backoff::sleep;
 use kit::error::Chain;
@@ -52,6 +52,8 @@ pub(crate) struct NodeLoop {
     pub(crate) subnets: watch::Receiver<Table<Overlay>>,
     pub(crate) mtu: MtuRule,
     pub(crate) facts: watch::Sender<Option<Facts>>,
+    /// What was last planned.
+    pub(crate) desired: watch::Sender<Option<NodeState>>,
     pub(crate) chassis: Chassis,
     pub(crate) tunnel: Tunnel,
     pub(crate) firewall: Firewall,
@@ -150,6 +152,7 @@ impl NodeLoop {
             encapsulation: facts.encapsulation,
             overlay: self.overlay()?,
         })?;
+        self.desired.send_replace(Some(state.clone()));
         let made = self.host.reconcile(&state).await?;
         Ok(made + self.firewall.reconcile(&self.host.kernel, &state).await?)
     }

@@ -7,9 +7,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use assets::versions::GRPCURL;
 use model::IpFamily;
 use testkit::{
     Cluster, Families, Lab, LabOptions, Netns, Node, OvnVersion, RunningPod,
+    command::Invocation,
     lab::{self, PATIENCE},
     node::{TUNNEL_BRIDGE, TUNNEL_NIC},
     objects::pod,
@@ -127,6 +129,49 @@ fn pods_leave_the_cluster_by_their_nodes_address_also_where_forwarding_drops() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn the_daemon_shows_what_a_node_should_be_like_and_what_it_is() {
+    lab::run(OPTIONS.nodes(1), async |lab| {
+        let mut cluster = Cluster::start(lab).await?;
+        let node = lab.node("n1")?;
+        wait_until("all is as desired", PATIENCE, async || {
+            let plan = debug(node, "Plan", "{}")?;
+            ensure!(plan.is_empty(), "there is {plan}");
+            Ok(())
+        })
+        .await?;
+        let dump = debug(node, "Dump", r#"{"owners": ["node/n1"]}"#)?;
+        for row in [
+            "link ovn0",
+            "route 10.16.0.0/16",
+            "set nat6",
+            "sysctl net/ipv4",
+        ] {
+            assert_eq!(dump.matches(row).count(), 2, "{row}: {dump}");
+        }
+        let unknown = debug(node, "Dump", r#"{"owners": ["node/n9"]}"#).unwrap_err();
+        assert!(
+            unknown.to_string().contains("there is node/n1"),
+            "{unknown}"
+        );
+        let explained = debug(node, "Explain", r#"{"name": "set nat4"}"#)?;
+        assert!(explained.contains("STANDING_SETTLED"), "{explained}");
+
+        cluster.kill_daemon(node);
+        assert!(debug(node, "Plan", "{}").is_err());
+        Ok(())
+    });
+}
+
+/// What the daemon's Debug service answers to a generic client.
+fn debug(node: &Node, method: &str, request: &str) -> Result<String> {
+    Invocation::new(assets::go_tool(GRPCURL)?)
+        .args(["-plaintext", "-d", request, "-unix"])
+        .arg(node.directory().join("daemon.sock"))
+        .arg(format!("debug.v1.Debug/{method}"))
+        .read()
 }
 
 async fn two_pods(cluster: &Cluster<'_>) -> Result<(RunningPod, RunningPod)> {
