@@ -33,7 +33,7 @@ impl Footprint {
     pub fn observe() -> Result<Self> {
         Ok(Self {
             namespaces: network::present()?.into_iter().collect(),
-            mounts: lines(&fs::read_to_string("/proc/self/mounts")?),
+            mounts: mounts()?,
             groups: cgroup::present()?.into_iter().collect(),
             programs: programs(),
             links: names("/sys/class/net").collect(),
@@ -49,6 +49,13 @@ impl Footprint {
         let parts = [&self.namespaces, &self.groups, &self.programs];
         parts.iter().all(|part| part.is_empty())
     }
+}
+
+/// Not those that only name a network namespace, of others' perhaps.
+fn mounts() -> Result<BTreeSet<String>> {
+    let mounts = lines(&fs::read_to_string("/proc/self/mounts")?);
+    let is_name = |mount: &String| mount.starts_with("nsfs ");
+    Ok(mounts.into_iter().filter(|mount| !is_name(mount)).collect())
 }
 
 fn host(words: &[&str]) -> Result<String> {

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub(crate) enum Breakage {
     /// The router's policies that lead out of the cluster
     Route,
-    /// The service's entries in the load balancer
+    /// The backends of the service in the load balancer
     Lb,
     /// The cluster's DNS server
     Dns,
@@ -84,8 +84,10 @@ impl Breakage {
                 CONTROLLER.stop(cluster)?;
                 facts.service.values().try_for_each(|address| {
                     let vip = SocketAddr::new(*address, 80).to_string();
-                    let delete = nbctl(cluster)?.args(["lb-del", BALANCER, &vip]);
-                    delete.read().map(drop)
+                    // were the entry absent, the node's proxy would answer for it
+                    let empty = format!(r#"vips:"{vip}"="""#);
+                    let set = nbctl(cluster)?.args(["set", "Load_Balancer", BALANCER, &empty]);
+                    set.read().map(drop)
                 })
             }
             Self::Dns => {
