@@ -19,14 +19,27 @@ use testkit::{
     wait_until,
 };
 
-const OPTIONS: LabOptions = LabOptions::on(OvnVersion::V25_03)
-    .families(Families::Dual)
-    .with_api_server()
-    .bare_nodes();
+const OPTIONS: LabOptions = bare(OvnVersion::V25_03);
+
+const fn bare(version: OvnVersion) -> LabOptions {
+    LabOptions::on(version)
+        .families(Families::Dual)
+        .with_api_server()
+        .bare_nodes()
+}
 
 #[test]
-fn a3a_pods_reach_each_other_over_the_link_that_the_daemon_took_over() {
-    lab::run(OPTIONS, async |lab| {
+fn a3a_pods_reach_each_other_over_the_link_that_the_daemon_took_over_on_23_03() {
+    pods_reach_each_other(OvnVersion::V23_03);
+}
+
+#[test]
+fn a3a_pods_reach_each_other_over_the_link_that_the_daemon_took_over_on_25_03() {
+    pods_reach_each_other(OvnVersion::V25_03);
+}
+
+fn pods_reach_each_other(version: OvnVersion) {
+    lab::run(bare(version), async |lab| {
         let mut cluster = Cluster::start(lab).await?;
         let (a, b) = two_pods(&cluster).await?;
         reach_each_other(lab, &a, &b).await?;
