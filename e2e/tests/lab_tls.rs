@@ -1,0 +1,86 @@
+//! Certificates from nothing: the controller makes the Secret, and with it the databases come up
+//! and the controller reaches them.
+#![cfg(test)]
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::Api;
+use testkit::{
+    Cluster, Lab, LabOptions, OvnVersion,
+    bin::bin,
+    command::Invocation,
+    lab,
+    process::{self, Process},
+    wait_until,
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const ADMIN: u16 = 10660;
+/// The lab's own databases have the ports that are usual.
+const NORTHBOUND: &str = "ssl:127.0.0.1:7641";
+
+#[test]
+fn with_tls_the_controller_makes_the_secret_that_the_databases_wait_for() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::prepare(lab).await?;
+        let controller = start_controller(lab)?;
+        let certificates = lab.directory().join("certificates");
+        wait_for_certificates(lab, &certificates).await?;
+        let _central = start_central(lab, &certificates)?;
+        cluster
+            .controller_ready(ADMIN)
+            .await
+            .with_context(|| process::tail(controller.log(), 20))
+    });
+}
+
+fn start(lab: &Lab, program: &str, arguments: &[String]) -> Result<Process> {
+    Invocation::new(bin(program)?)
+        .in_netns(lab.central().netns().path())
+        .args(arguments)
+        .spawn(program, lab.directory())
+}
+
+fn start_controller(lab: &Lab) -> Result<Process> {
+    let kubeconfig = lab.api_server()?.kubeconfig().display();
+    let arguments = [
+        format!("--kubeconfig={kubeconfig}"),
+        format!("--ovn-nb-addr={NORTHBOUND}"),
+        "--leader-elect=false".to_owned(),
+    ];
+    start(lab, "controller", &arguments)
+}
+
+/// Puts the Secret's content where kubelet would.
+async fn wait_for_certificates(lab: &Lab, folder: &Path) -> Result<()> {
+    let secrets = Api::<Secret>::namespaced(lab.api_server()?.client()?, "kube-system");
+    let secret = wait_until("the Secret is made", PATIENCE, async || {
+        Ok(secrets.get("kube-ovn-tls").await?)
+    })
+    .await?;
+    fs::create_dir_all(folder)?;
+    for (name, content) in secret.data.context("the Secret is empty")? {
+        fs::write(folder.join(name), content.0)?;
+    }
+    Ok(())
+}
+
+fn start_central(lab: &Lab, certificates: &Path) -> Result<Process> {
+    let folder = lab.directory().join("secured");
+    let arguments = [
+        "central".to_owned(),
+        "--address=127.0.0.1".to_owned(),
+        "--nb-port=7641".to_owned(),
+        "--sb-port=7642".to_owned(),
+        "--nb-cluster-port=7643".to_owned(),
+        "--sb-cluster-port=7644".to_owned(),
+        "--enable-ssl=true".to_owned(),
+        format!("--tls-directory={}", certificates.display()),
+        format!("--database-directory={}", folder.display()),
+        format!("--run-directory={}", folder.join("run").display()),
+    ];
+    start(lab, "kube-ovn-central", &arguments)
+}
