@@ -29,7 +29,7 @@ const CLUSTER_TESTS: &str = "cluster-tests";
 const LAB: &str = "e2e";
 
 /// The programs that the lab starts.
-const PROGRAMS: [&str; 4] = ["controller", "daemon", "nat-gateway", "pinger"];
+const PROGRAMS: [&str; 5] = ["central", "controller", "daemon", "nat-gateway", "pinger"];
 
 /// The variable by which the lab's tests take the static shim in place of the debug build.
 const SHIM: &str = "CNI_SHIM_PROGRAM";
