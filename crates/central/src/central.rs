@@ -75,6 +75,12 @@ async fn start(args: &CentralArgs, process: &Process, children: &mut Children) -
     {
         return Ok(());
     }
+    for (kind, database) in &databases {
+        database
+            .convert()
+            .await
+            .with_context(|| format!("cannot convert the database {}", kind.database))?;
+    }
     let [(_, northbound), (_, southbound)] = &databases;
     let running = children.start(northd(args, northbound, southbound));
     let probe = Probe {

@@ -134,6 +134,29 @@ impl Database {
         })
     }
 
+    /// Brings the database that is served to the schema of the programs, which only a server can do
+    /// to a cluster.
+    ///
+    /// # Errors
+    /// The server refuses, as it does when content would be lost.
+    pub(crate) async fn convert(&self) -> Result<(), DatabaseError> {
+        let client = |command: &str| {
+            Program::new("ovsdb-client")
+                .arg("--timeout=60")
+                .arg(command)
+                .arg(self.remote().to_string())
+                .arg(&self.schema)
+        };
+        if client("needs-conversion").finish().await? == "yes" {
+            tracing::info!(
+                database = self.kind.name,
+                "Converting to the schema of this version"
+            );
+            client("convert").finish().await?;
+        }
+        Ok(())
+    }
+
     fn beside(&self, extension: &str) -> PathBuf {
         let mut path = OsString::from(&self.file);
         path.push(".");

@@ -17,6 +17,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::{
     Netns,
@@ -158,6 +159,40 @@ async fn central_is_a_cluster_of_one_that_keeps_its_content_and_may_move() -> Re
             .contains("kept")
     );
     assert!(status.read()?.contains("tcp:10.9.9.9:6643"));
+    stop(program).await
+}
+
+#[tokio::test]
+async fn databases_of_an_older_version_get_the_columns_of_this_one() -> Result<()> {
+    let host = Host::new()?;
+    let program = host.central("127.0.0.1")?;
+    host.is_ready(10661).await?;
+    host.tool("ovn-nbctl", &[NB, "ls-add", "kept"]).read()?;
+    stop(program).await?;
+
+    let schemas = host.path("share");
+    fs::create_dir_all(schemas.join("ovn"))?;
+    let installed = PathBuf::from("/usr/share");
+    let [nb, sb] = ["ovn/ovn-nb.ovsschema", "ovn/ovn-sb.ovsschema"];
+    fs::copy(installed.join(sb), schemas.join(sb))?;
+    let mut schema: Value = serde_json::from_str(&fs::read_to_string(installed.join(nb))?)?;
+    schema["version"] = "99.0.0".into();
+    schema["tables"]["Logical_Switch"]["columns"]["novelty"] = json!({ "type": "string" });
+    fs::write(schemas.join(nb), schema.to_string())?;
+    let schemas = schemas.display().to_string();
+    let arguments = ["--address=127.0.0.1", "--schema-directory", &schemas];
+    let program = host.central_with(&arguments)?;
+    host.is_ready(10661).await?;
+    let dump = [
+        "dump",
+        "tcp:127.0.0.1:6641",
+        "OVN_Northbound",
+        "Logical_Switch",
+        "name",
+        "novelty",
+    ];
+    let dump = host.tool("ovsdb-client", &dump).read()?;
+    assert!(dump.contains("novelty") && dump.contains("kept"), "{dump}");
     stop(program).await
 }
 
