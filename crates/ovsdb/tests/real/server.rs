@@ -4,6 +4,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -52,13 +53,19 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
         .expect("not in time")
 }
 
-/// A port that was free a moment ago.
+/// A free port that nobody else of this process gets, below those that the kernel gives to
+/// connections: one of them would otherwise take it before the server does.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    const PORTS: u16 = 20_000;
+    let first = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap();
+    loop {
+        let number = TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + (first + number) % PORTS;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A running `ovsdb-server`, killed on drop.
