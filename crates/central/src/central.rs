@@ -9,12 +9,14 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 use kit::readiness::Missing;
+use kube::Client;
 
 use crate::{
     Process,
     args::CentralArgs,
     children::Children,
     database::{Database, NORTHBOUND, SOUTHBOUND},
+    generation::{self, Generations},
     labels::Labels,
     probe::Probe,
     program::Program,
@@ -29,12 +31,12 @@ pub(crate) const NORTHD: &str = "northd";
 /// When a database cannot be made; what dies later is started again.
 pub(crate) async fn run(args: CentralArgs, process: Process) -> Result<()> {
     let mut children = Children::new(&process.registry)?;
-    let labels = match &args.pod_name {
-        Some(pod) => Some(Labels::new(&args.pod_namespace, pod).await?),
+    let pod = match &args.pod_name {
+        Some(name) => Some(Pod::new(&args.pod_namespace, name).await?),
         None => None,
     };
-    let done = start(&args, &process, &mut children).await;
-    let keep_labels = labels.map(|labels| labels.follow(process.readiness.watch()));
+    let done = start(&args, pod.as_ref(), &process, &mut children).await;
+    let keep_labels = pod.map(|pod| pod.labels.follow(process.readiness.watch()));
     if done.is_ok() {
         let forever = async {
             match keep_labels {
@@ -48,22 +50,49 @@ pub(crate) async fn run(args: CentralArgs, process: Process) -> Result<()> {
     done
 }
 
-async fn start(args: &CentralArgs, process: &Process, children: &mut Children) -> Result<()> {
+/// What there is to do with the API server where we are a pod.
+struct Pod {
+    labels: Labels,
+    generations: Generations,
+}
+
+impl Pod {
+    /// Reaches the API server as a pod does.
+    async fn new(namespace: &str, name: &str) -> Result<Self> {
+        let client = Client::try_default()
+            .await
+            .context("no API server; without a pod leave --pod-name out")?;
+        Ok(Self {
+            labels: Labels::new(client.clone(), namespace, name),
+            generations: Generations::new(client, namespace, name),
+        })
+    }
+}
+
+async fn start(
+    args: &CentralArgs,
+    pod: Option<&Pod>,
+    process: &Process,
+    children: &mut Children,
+) -> Result<()> {
     for directory in [&args.database_directory, &args.run_directory] {
         fs::create_dir_all(directory)
             .with_context(|| format!("cannot make the folder {}", directory.display()))?;
     }
-    let databases = [NORTHBOUND, SOUTHBOUND].map(|kind| (kind, Database::new(kind, args)));
+    let databases = [NORTHBOUND, SOUTHBOUND].map(|kind| Database::new(kind, args));
     let northd_works = process.readiness.condition(NORTHD);
     let mut readiness = process.readiness.watch();
-    for (kind, database) in &databases {
-        database
-            .prepare()
-            .await
-            .with_context(|| format!("cannot prepare the database {}", kind.database))?;
+    let prepared = process
+        .shutdown
+        .run_until_cancelled(prepare(pod, &databases));
+    match prepared.await {
+        Some(prepared) => prepared?,
+        None => return Ok(()),
+    }
+    for database in &databases {
         children.start(database.server());
-        let leads = process.readiness.condition(kind.name);
-        drop(kit::spawn(kind.name, database.clone().follow(leads)));
+        let leads = process.readiness.condition(database.name());
+        drop(kit::spawn(database.name(), database.clone().follow(leads)));
     }
     // it would wait a second before it tries again
     let both_lead = readiness.wait_for(lead_all);
@@ -75,13 +104,13 @@ async fn start(args: &CentralArgs, process: &Process, children: &mut Children) -
     {
         return Ok(());
     }
-    for (kind, database) in &databases {
+    for database in &databases {
         database
             .convert()
             .await
-            .with_context(|| format!("cannot convert the database {}", kind.database))?;
+            .with_context(|| format!("cannot convert the database {}", database.name()))?;
     }
-    let [(_, northbound), (_, southbound)] = &databases;
+    let [northbound, southbound] = &databases;
     let running = children.start(northd(args, northbound, southbound));
     let probe = Probe {
         program: "ovn-northd",
@@ -91,6 +120,14 @@ async fn start(args: &CentralArgs, process: &Process, children: &mut Children) -
     };
     drop(kit::spawn(NORTHD, probe.follow(running, northd_works)));
     Ok(())
+}
+
+/// Without an API server the files count as they are.
+async fn prepare(pod: Option<&Pod>, databases: &[Database]) -> Result<()> {
+    match pod {
+        Some(pod) => pod.generations.settle(databases).await,
+        None => generation::prepare(databases).await,
+    }
 }
 
 /// Whether nothing is missing but northd.

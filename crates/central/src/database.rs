@@ -108,7 +108,7 @@ impl Database {
             tracing::info!(database = name, file = %self.file.display(), "Making a new cluster");
             return self.create(&self.schema).await;
         }
-        let address = tool("db-local-address").arg(&self.file).finish().await?;
+        let address = self.address().await?;
         if address == self.member {
             return Ok(());
         }
@@ -119,6 +119,42 @@ impl Database {
         extract.arg(&self.file).finish().await?;
         self.create(&content).await?;
         remove(&content)
+    }
+
+    /// Whether the file exists and belongs to our address.
+    ///
+    /// # Errors
+    /// The file is no member of a cluster.
+    pub(crate) async fn is_here(&self) -> Result<bool, DatabaseError> {
+        Ok(self.file.exists() && self.address().await? == self.member)
+    }
+
+    async fn address(&self) -> Result<String, ProgramError> {
+        tool("db-local-address").arg(&self.file).finish().await
+    }
+
+    /// The cluster that the file belongs to; `None` where there is no file.
+    ///
+    /// # Errors
+    /// The file is no member of a cluster.
+    pub(crate) async fn cluster_id(&self) -> Result<Option<String>, DatabaseError> {
+        if !self.file.exists() {
+            return Ok(None);
+        }
+        Ok(Some(tool("db-cid").arg(&self.file).finish().await?))
+    }
+
+    /// Removes the file.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(crate) fn remove(&self) -> Result<(), DatabaseError> {
+        remove(&self.file)
+    }
+
+    /// `nb` or `sb`.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.kind.name
     }
 
     /// Makes a cluster of one from a schema or from a database, and then the file in one step.

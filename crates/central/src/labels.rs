@@ -39,18 +39,11 @@ pub(crate) struct Labels {
 // === impl Labels ===
 
 impl Labels {
-    /// Reaches the API server as a pod does.
-    ///
-    /// # Errors
-    /// When this is no pod.
-    pub(crate) async fn new(namespace: &str, pod: &str) -> Result<Self> {
-        let client = Client::try_default()
-            .await
-            .context("no API server; without a pod leave --pod-name out")?;
-        Ok(Self {
+    pub(crate) fn new(client: Client, namespace: &str, pod: &str) -> Self {
+        Self {
             pods: Api::namespaced(client, namespace),
             pod: pod.to_owned(),
-        })
+        }
     }
 
     /// Keeps the labels as `missing` says, for ever.

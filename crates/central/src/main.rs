@@ -14,6 +14,7 @@ mod args;
 mod central;
 mod children;
 mod database;
+mod generation;
 mod labels;
 mod lines;
 mod probe;
