@@ -18,6 +18,8 @@ pub struct Record {
     pub claimant: Claimant,
     /// The UID of the claimant; `None` in a record that names none, as Kube-OVN writes them.
     pub claimant_uid: Option<String>,
+    /// Where the claimant runs; `None` where that was not known yet.
+    pub node: Option<NodeName>,
     pub subnet: SubnetName,
     pub addresses: DualStack<IpAddr>,
     pub mac: MacAddr,
@@ -39,6 +41,7 @@ impl Watched for api::Ip {
             uid: uid(&self.metadata),
             claimant: claimant(self),
             claimant_uid: claimant_uid.cloned(),
+            node: NodeName::new(self.spec.node_name.clone()).ok(),
             subnet: require("spec.subnet", &self.spec.subnet)?,
             addresses: require("spec.ipAddress", &self.spec.ip_address)?,
             mac: require("spec.macAddress", &self.spec.mac_address)?,

@@ -29,6 +29,12 @@ pub enum Decision {
     Record(Recorded),
     /// The record exists: write the annotations.
     Annotate(Recorded),
+    /// The claimant runs on a node that its record does not name: write the name.
+    Locate {
+        name: String,
+        uid: String,
+        node: NodeName,
+    },
     /// The record's claimant is gone: delete the record.
     Forget { name: String, uid: String },
     /// There are no addresses to be had; the user must act, or wait.
@@ -267,7 +273,7 @@ fn match_record(index: &Index, needy: Needy, name: &str, record: &Record) -> Dec
         };
     }
     if needy.held.is_some() {
-        return Decision::Settled;
+        return locate(needy.node, name, record);
     }
     let needy = Needy {
         subnet: record.subnet.clone(),
@@ -275,6 +281,18 @@ fn match_record(index: &Index, needy: Needy, name: &str, record: &Record) -> Dec
     };
     recorded(index, needy, record.addresses, record.mac)
         .map_or(Decision::Settled, Decision::Annotate)
+}
+
+/// A pod gets its addresses before it gets its node.
+fn locate(node: Option<NodeName>, name: &str, record: &Record) -> Decision {
+    match node.filter(|node| record.node.as_ref() != Some(node)) {
+        Some(node) => Decision::Locate {
+            name: name.to_owned(),
+            uid: record.uid.clone(),
+            node,
+        },
+        None => Decision::Settled,
+    }
 }
 
 fn recorded(

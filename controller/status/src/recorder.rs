@@ -161,7 +161,10 @@ impl Recorder {
                 self.refused.remove(claimant);
                 false
             }
-            Decision::Record(_) | Decision::Annotate(_) | Decision::Forget { .. } => {
+            Decision::Record(_)
+            | Decision::Annotate(_)
+            | Decision::Locate { .. }
+            | Decision::Forget { .. } => {
                 self.refused.remove(claimant);
                 true
             }
@@ -206,6 +209,7 @@ async fn perform(writer: &Writer, decision: &Decision) -> Result<(), WriteError>
             Ok(())
         }
         Decision::Annotate(recorded) => writer.annotate(recorded).await,
+        Decision::Locate { name, uid, node } => writer.locate(name, uid, node).await,
         Decision::Forget { name, uid } => {
             writer.forget(name, uid).await?;
             tracing::info!(

@@ -88,6 +88,16 @@ impl Writer {
         }
     }
 
+    /// Writes where its claimant runs into the record with that UID.
+    pub async fn locate(&self, name: &str, uid: &str, node: &NodeName) -> Result<(), WriteError> {
+        let patch = json!({"metadata": {"uid": uid}, "spec": {"nodeName": node.to_string()}});
+        let params = PatchParams::default();
+        match self.ips().patch(name, &params, &Patch::Merge(patch)).await {
+            Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
+            result => result.map(drop).map_err(failed("patch IP", &name)),
+        }
+    }
+
     /// Deletes the record with that UID, not one that came after it.
     pub async fn forget(&self, name: &str, uid: &str) -> Result<(), WriteError> {
         let uid = Some(uid.to_owned()).filter(|uid| !uid.is_empty());

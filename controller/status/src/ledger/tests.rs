@@ -77,7 +77,7 @@ fn record(pod: &str, claimant_uid: &str, address: &str) -> api::Ip {
             "annotations": {"ovn.kubernetes.io/claimant-uid": claimant_uid},
         },
         "spec": {
-            "podName": pod, "namespace": "default", "subnet": "ovn-default",
+            "podName": pod, "namespace": "default", "subnet": "ovn-default", "nodeName": "n1",
             "ipAddress": address, "macAddress": "00:00:00:00:00:09",
         },
     }))
@@ -102,7 +102,10 @@ fn decide_all(ledger: &mut Ledger, index: &mut Index) -> Vec<Decision> {
 fn addresses(decisions: &[Decision]) -> Vec<(String, String)> {
     let recorded = decisions.iter().map(|decision| match decision {
         Decision::Record(recorded) | Decision::Annotate(recorded) => recorded,
-        Decision::Settled | Decision::Forget { .. } | Decision::Refuse(_) => panic!("{decision:?}"),
+        Decision::Settled
+        | Decision::Locate { .. }
+        | Decision::Forget { .. }
+        | Decision::Refuse(_) => panic!("{decision:?}"),
     });
     recorded
         .map(|it| (it.claimant.to_string(), it.addresses.to_string()))
@@ -131,6 +134,23 @@ fn a_decision_that_was_made_is_made_again_the_same() {
     index.apply(&pod("a").build());
     let first = decide_all(&mut ledger, &mut index);
     assert_eq!(vec![ledger.decide(&index, &claimant("a"))], first);
+}
+
+#[test]
+fn a_record_that_was_made_before_its_pod_had_a_node_gets_the_node() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    let mut object = record("a", "uid-a", "10.16.0.2");
+    object.spec.node_name.clear();
+    index.apply(&pod("a").allocated("10.16.0.2").build());
+    index.apply(&object);
+    let locate = Decision::Locate {
+        name: "a.default".to_owned(),
+        uid: "uid-of-record-a".to_owned(),
+        node: NodeName::new("n1").unwrap(),
+    };
+    assert_eq!(decide_all(&mut ledger, &mut index), [locate]);
+    index.apply(&record("a", "uid-a", "10.16.0.2"));
+    assert_eq!(decide_all(&mut ledger, &mut index), []);
 }
 
 #[test]
