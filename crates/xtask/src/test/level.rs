@@ -20,7 +20,7 @@ pub(crate) enum Level {
     Unit,
     /// Tests with root: real OVN, Open vSwitch, kernel, API server.
     Root,
-    /// Tests on whole clusters: kubelet, containerd, images, chart. Only by name.
+    /// Tests on whole clusters: kubelet, containerd, images, chart.
     Cluster,
     /// Each crate built alone, and the root level again to find what fails now and then.
     Slow,
