@@ -25,7 +25,7 @@ pub fn bin(name: &str) -> Result<PathBuf> {
     let path = directory.join(name);
     ensure!(
         path.is_file(),
-        "{} is missing: run `cargo build -p controller -p daemon -p cni-shim`, or `cargo xtask test`",
+        "{} is missing: run `cargo build -p central -p controller -p daemon -p cni-shim`, or `cargo xtask test`",
         path.display()
     );
     Ok(path)

@@ -23,7 +23,7 @@ enum Bench {
 /// # Errors
 /// When the host lacks what it needs, or the measurement fails.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    assets::prepare_all()?;
+    assets::prepare_ovn()?;
     let arguments: &[&str] = match args.name {
         Bench::Ovsdb => &[
             "--package",

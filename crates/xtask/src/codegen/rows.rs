@@ -39,7 +39,7 @@ fn trixie_root() -> Result<DebianRoot> {
     if let Ok(root) = assets::trixie_root() {
         return Ok(root);
     }
-    assets::prepare_all()?;
+    assets::prepare_ovn()?;
     assets::trixie_root()
 }
 
