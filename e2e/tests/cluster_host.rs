@@ -78,6 +78,23 @@ fn a_second_up_leaves_the_cluster_as_it_is() {
 }
 
 #[test]
+fn a_cluster_that_ended_with_its_host_is_made_anew() {
+    trial::run(1, Families::V4, async |cluster| {
+        cluster.kill().await?;
+        let ended = cluster.check().unwrap_err();
+        assert!(format!("{ended:#}").contains("has ended"), "{ended:#}");
+        let options = Options {
+            directory: cluster.directory().clone(),
+            nodes: 1,
+            families: Families::Dual,
+        };
+        let anew = up(&options, |_step| {}).await?;
+        assert_eq!(anew.families(), Families::Dual);
+        anew.check()
+    });
+}
+
+#[test]
 fn an_archive_that_is_no_image_is_refused_with_its_name_and_a_remedy() {
     trial::run(1, Families::V4, async |cluster| {
         let archive = cluster.directory().path().join("broken.tar");

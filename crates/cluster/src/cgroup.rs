@@ -65,17 +65,24 @@ pub(crate) fn check() -> Result<()> {
 
 /// The groups of clusters that exist.
 pub(crate) fn present() -> Result<Vec<String>> {
-    let groups = hierarchies()?.into_iter().map(|path| path.join(GROUP));
+    let groups = groups()?.into_iter();
     let present = groups.filter(|group| group.exists());
     Ok(present.map(|group| group.display().to_string()).collect())
 }
 
 /// Kills every process of the group and removes it; nothing to do is fine.
 pub(crate) async fn remove() -> Result<()> {
-    let groups: Vec<PathBuf> = hierarchies()?
-        .into_iter()
-        .map(|hierarchy| hierarchy.join(GROUP))
-        .collect();
+    kill_all().await?;
+    let groups = groups()?;
+    wait_until("the control groups are gone", PATIENCE, async || {
+        groups.iter().try_for_each(|group| remove_tree(group))
+    })
+    .await
+}
+
+/// Kills every process of the group.
+pub(crate) async fn kill_all() -> Result<()> {
+    let groups = groups()?;
     wait_until("every process has ended", PATIENCE, async || {
         let left = processes(&groups);
         for id in &left {
@@ -88,11 +95,12 @@ pub(crate) async fn remove() -> Result<()> {
         ensure!(left.is_empty(), "processes are left: {left:?}");
         Ok(())
     })
-    .await?;
-    wait_until("the control groups are gone", PATIENCE, async || {
-        groups.iter().try_for_each(|group| remove_tree(group))
-    })
     .await
+}
+
+/// Whether no process of any cluster is left.
+pub(crate) fn is_empty() -> Result<bool> {
+    Ok(processes(&groups()?).is_empty())
 }
 
 /// How many processes a node's, or the control plane's, group has, containers included.
@@ -101,6 +109,12 @@ pub(crate) fn count(name: &str) -> Result<usize> {
         .into_iter()
         .map(|hierarchy| hierarchy.join(GROUP).join(name));
     Ok(processes(&groups.collect::<Vec<_>>()).len())
+}
+
+/// The group in every hierarchy, whether it exists there or not.
+fn groups() -> Result<Vec<PathBuf>> {
+    let hierarchies = hierarchies()?.into_iter();
+    Ok(hierarchies.map(|path| path.join(GROUP)).collect())
 }
 
 /// The mounted hierarchies; beside those of v1 there may be `unified`, where runc has groups too.

@@ -14,14 +14,19 @@ use crate::{cgroup, check, directory::Directory, network};
 pub async fn down(directory: &Directory) -> Result<()> {
     check::root()?;
     let lock = directory.lock()?;
+    clear(directory).await?;
+    directory.unlock(lock)
+}
+
+/// The same for who holds the lock.
+pub(crate) async fn clear(directory: &Directory) -> Result<()> {
     cgroup::remove().await?;
     network::remove()?;
     // a damaged record is no reason to leave the rest
     if let Ok(Some(record)) = directory.record() {
         record.sysctls.restore()?;
     }
-    remove(directory.path())?;
-    directory.unlock(lock)
+    remove(directory.path())
 }
 
 /// Every mount lay in a namespace that ended with the node's first process.

@@ -6,11 +6,11 @@ use anyhow::{Context, Result, ensure};
 use testkit::{Families, wait_until};
 
 use crate::{
-    REMEDY, check,
+    REMEDY, cgroup, check,
     cluster::Cluster,
     control_plane,
     directory::{Directory, Record, create},
-    dns, image, network, outside,
+    dns, down, image, network, outside,
     sysctl::Sysctls,
 };
 
@@ -28,7 +28,8 @@ pub struct Options {
     pub families: Families,
 }
 
-/// Brings a cluster up, and tells each step to `say`. One that runs already is left as it is.
+/// Brings a cluster up, and tells each step to `say`. One that runs already is left as it is; one
+/// of which no process is left, as after a reboot of the host, is made anew.
 ///
 /// Its nodes are not Ready before a CNI configuration is placed on them.
 ///
@@ -39,6 +40,10 @@ pub async fn up(options: &Options, say: impl Fn(&str)) -> Result<Cluster> {
     let directory = &options.directory;
     check::root()?;
     let lock = directory.lock()?;
+    if is_left_over(directory)? {
+        say("The cluster that was here has ended with its host: it is made anew");
+        down::clear(directory).await?;
+    }
     if let Some(record) = directory.record()? {
         let cluster = Cluster::of(directory, &record);
         cluster.check()?;
@@ -67,6 +72,12 @@ pub async fn up(options: &Options, say: impl Fn(&str)) -> Result<Cluster> {
         .await
         .with_context(|| format!("the cluster is not up ({REMEDY})"))?;
     Ok(cluster)
+}
+
+/// Whether there are files or namespaces of a cluster, but no process.
+fn is_left_over(directory: &Directory) -> Result<bool> {
+    let is_there = directory.record()?.is_some() || !network::present()?.is_empty();
+    Ok(is_there && cgroup::is_empty()?)
 }
 
 async fn make(cluster: &Cluster, say: impl Fn(&str)) -> Result<()> {

@@ -41,6 +41,7 @@ pub(crate) fn demo(arguments: &[&str]) -> Result<Run> {
         .arg("--directory");
     program = program.arg(directory().path()).args(arguments);
     if !arguments.contains(&"--down") {
+        discard_broken()?;
         program = program.arg("--json");
     }
     let finished = program.deadline(PATIENCE).finish()?;
@@ -58,12 +59,24 @@ pub(crate) fn demo(arguments: &[&str]) -> Result<Run> {
 /// # Errors
 /// It cannot be brought up.
 pub(crate) fn shared() -> Result<Cluster> {
+    discard_broken()?;
     if let Ok(cluster) = Cluster::open(&directory()) {
         return Ok(cluster);
     }
     let run = demo(&[])?;
     ensure!(run.success, "{}", run.stderr);
     Cluster::open(&directory())
+}
+
+/// Takes down what an interrupted run left behind, if it does not run any more.
+fn discard_broken() -> Result<()> {
+    let Ok(cluster) = Cluster::open(&directory()) else {
+        return Ok(());
+    };
+    if cluster.check().is_ok() {
+        return Ok(());
+    }
+    demo(&["--down"]).map(drop)
 }
 
 // === impl Run ===
