@@ -4,6 +4,7 @@
 //! makes the groups of pods below `<GROUP>/<node>`.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -82,20 +83,36 @@ pub(crate) async fn remove() -> Result<()> {
 
 /// Kills every process of the group.
 pub(crate) async fn kill_all() -> Result<()> {
-    let groups = groups()?;
+    kill_groups(&groups()?).await
+}
+
+/// Kills every process of a node, containers included, and removes the groups of its pods, as the
+/// loss of its power does.
+pub(crate) async fn power_off(name: &str) -> Result<()> {
+    let groups = groups_of(name)?;
+    kill_groups(&groups).await?;
+    wait_until("the groups of pods are gone", PATIENCE, async || {
+        groups.iter().try_for_each(|group| remove_tree(group))
+    })
+    .await
+}
+
+async fn kill_groups(groups: &[PathBuf]) -> Result<()> {
     wait_until("every process has ended", PATIENCE, async || {
-        let left = processes(&groups);
-        for id in &left {
-            match kill(Pid::from_raw(*id), Signal::SIGKILL) {
-                // it may have ended meanwhile
-                Ok(()) | Err(Errno::ESRCH) => {}
-                Err(error) => return Err(error).context("cannot end a process"),
-            }
-        }
+        let left = processes(groups);
+        left.iter().try_for_each(|id| end(*id))?;
         ensure!(left.is_empty(), "processes are left: {left:?}");
         Ok(())
     })
     .await
+}
+
+/// Kills a process, which may have ended meanwhile.
+pub(crate) fn end(id: i32) -> Result<()> {
+    match kill(Pid::from_raw(id), Signal::SIGKILL) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(error) => Err(error).context("cannot end a process"),
+    }
 }
 
 /// Whether no process of any cluster is left.
@@ -105,10 +122,29 @@ pub(crate) fn is_empty() -> Result<bool> {
 
 /// How many processes a node's, or the control plane's, group has, containers included.
 pub(crate) fn count(name: &str) -> Result<usize> {
-    let groups = hierarchies()?
-        .into_iter()
-        .map(|hierarchy| hierarchy.join(GROUP).join(name));
-    Ok(processes(&groups.collect::<Vec<_>>()).len())
+    Ok(members(name)?.len())
+}
+
+/// The ids of all processes of a node, or of the control plane, containers included.
+pub(crate) fn members(name: &str) -> Result<Vec<i32>> {
+    Ok(processes(&groups_of(name)?))
+}
+
+/// The ids of the processes in those groups of a node whose name has `word` in it.
+pub(crate) fn members_of(name: &str, word: &str) -> Result<Vec<i32>> {
+    let groups = groups_of(name)?;
+    let below = groups.iter().flat_map(|group| descendants(group));
+    let named = below.filter(|group| group.file_name().is_some_and(|name| contains(name, word)));
+    Ok(processes(&named.collect::<Vec<_>>()))
+}
+
+fn contains(name: &OsStr, word: &str) -> bool {
+    name.to_str().is_some_and(|name| name.contains(word))
+}
+
+fn groups_of(name: &str) -> Result<Vec<PathBuf>> {
+    let groups = hierarchies()?.into_iter();
+    Ok(groups.map(|path| path.join(GROUP).join(name)).collect())
 }
 
 /// The group in every hierarchy, whether it exists there or not.

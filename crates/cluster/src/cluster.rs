@@ -1,11 +1,11 @@
 //! A cluster that runs, made by this or another process.
 
-use std::{net::IpAddr, path::Path};
+use std::{net::IpAddr, path::Path, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use assets::versions::HELM;
 use model::DualStack;
-use testkit::{Families, Netns, command::Invocation};
+use testkit::{Families, Netns, command::Invocation, wait_until};
 
 use crate::{
     REMEDY, cgroup, control_plane,
@@ -14,7 +14,11 @@ use crate::{
     network,
     node::Node,
     outside,
+    program::{self, Program},
 };
+
+/// How long a killed process may take to end.
+const GONE: Duration = Duration::from_secs(10);
 
 /// A cluster that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +154,50 @@ impl Cluster {
             checked = checked.and_then(|()| node.check());
         }
         checked.with_context(|| format!("the cluster is broken ({REMEDY})"))
+    }
+
+    /// Kills every process of a program by SIGKILL, in the control plane, on every node and in
+    /// containers; returns their ids when they are gone. Those of the cluster itself are started
+    /// again by [`Cluster::start_again`], those in containers by whoever runs those.
+    ///
+    /// # Errors
+    /// A process cannot be ended.
+    pub async fn kill_program(&self, program: &Program<'_>) -> Result<Vec<i32>> {
+        let ids = self.processes(program)?;
+        ids.iter().try_for_each(|id| cgroup::end(*id))?;
+        wait_until("the killed processes are gone", GONE, async || {
+            let left = self.processes(program)?;
+            let is_left = ids.iter().any(|id| left.contains(id));
+            ensure!(!is_left, "of {ids:?} there are {left:?}");
+            Ok(())
+        })
+        .await?;
+        Ok(ids)
+    }
+
+    /// The ids of a program's processes, wherever they run.
+    ///
+    /// # Errors
+    /// The control groups cannot be read.
+    pub fn processes(&self, program: &Program<'_>) -> Result<Vec<i32>> {
+        let mut ids = program::find(control_plane::GROUP, program)?;
+        for node in &self.nodes {
+            ids.extend(node.processes(program)?);
+        }
+        Ok(ids)
+    }
+
+    /// Starts what has ended of the control plane and of the nodes' own programs, as systemd
+    /// would, and waits for the API server and the runtimes.
+    ///
+    /// # Errors
+    /// One of them does not answer in time.
+    pub async fn start_again(&self) -> Result<()> {
+        control_plane::start_again(&self.directory, self.families)?;
+        for node in &self.nodes {
+            node.start_again().await?;
+        }
+        control_plane::ready(self).await
     }
 
     /// Ends every process at once, as a power failure of the host does; files stay.

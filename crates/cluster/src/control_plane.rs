@@ -18,6 +18,7 @@ use crate::{
     directory::{Directory, create},
     identity::{self, User},
     network,
+    program::{self, Program},
 };
 
 /// Its name among the control groups.
@@ -51,18 +52,32 @@ pub(crate) fn start(directory: &Directory, families: Families, nodes: &[String])
     create(&control)?;
     let addresses = network::control_addresses(families);
     identity::write_all(&control, &addresses, &users(nodes))?;
-    let group = cgroup::make(GROUP)?;
-    let netns = network::control();
-    for program in programs(directory) {
-        let invocation = match program.name() {
-            "etcd" => api_server::etcd(&control)?,
-            "kube-apiserver" => apiserver(&control, &addresses)?,
-            "kube-controller-manager" => controller_manager(&control)?,
-            _ => scheduler(&control)?,
-        };
-        program.start(&invocation.in_netns(netns.path()), &group)?;
+    let programs = programs(directory);
+    programs
+        .iter()
+        .try_for_each(|program| spawn(program, directory, families))
+}
+
+/// Starts those programs that do not run, as systemd would, without waiting for any.
+pub(crate) fn start_again(directory: &Directory, families: Families) -> Result<()> {
+    for detached in programs(directory) {
+        if program::find(GROUP, &Program::named(detached.name()))?.is_empty() {
+            spawn(&detached, directory, families)?;
+        }
     }
     Ok(())
+}
+
+fn spawn(program: &Detached, directory: &Directory, families: Families) -> Result<()> {
+    let control = directory.control();
+    let invocation = match program.name() {
+        "etcd" => api_server::etcd(&control)?,
+        "kube-apiserver" => apiserver(&control, &network::control_addresses(families))?,
+        "kube-controller-manager" => controller_manager(&control)?,
+        _ => scheduler(&control)?,
+    };
+    let invocation = invocation.in_netns(network::control().path());
+    program.start(&invocation, &cgroup::make(GROUP)?)
 }
 
 /// Waits until the API server answers.
@@ -117,7 +132,7 @@ fn apiserver(control: &Path, addresses: &DualStack<IpAddr>) -> Result<Invocation
         ("service-account-key-file", file("accounts.pub")),
         ("service-account-signing-key-file", file("accounts.key")),
     ];
-    program("kube-apiserver", &flags)
+    invocation("kube-apiserver", &flags)
 }
 
 fn controller_manager(control: &Path) -> Result<Invocation> {
@@ -130,7 +145,7 @@ fn controller_manager(control: &Path) -> Result<Invocation> {
         ("service-account-private-key-file", file("accounts.key")),
         ("root-ca-file", file("ca.crt")),
     ];
-    program("kube-controller-manager", &flags)
+    invocation("kube-controller-manager", &flags)
 }
 
 fn scheduler(control: &Path) -> Result<Invocation> {
@@ -140,10 +155,10 @@ fn scheduler(control: &Path) -> Result<Invocation> {
         ("leader-elect", "false".to_owned()),
         ("bind-address", "127.0.0.1".to_owned()),
     ];
-    program("kube-scheduler", &flags)
+    invocation("kube-scheduler", &flags)
 }
 
-fn program(name: &str, flags: &[(&str, String)]) -> Result<Invocation> {
+fn invocation(name: &str, flags: &[(&str, String)]) -> Result<Invocation> {
     let flags = flags
         .iter()
         .map(|(name, value)| format!("--{name}={value}"));

@@ -10,9 +10,10 @@ use testkit::{command::Invocation, process::tail};
 
 use crate::cgroup;
 
-/// Joins the group, tells its id, and becomes the program.
+/// Joins the group, tells its id, and becomes the program. One that is started again goes on with
+/// its log.
 const START: &str =
-    r#"echo $$ > "$1"; echo $$ > "$2"; exec > "$3" 2>&1 < /dev/null; shift 3; exec "$@""#;
+    r#"echo $$ > "$1"; echo $$ > "$2"; exec >> "$3" 2>&1 < /dev/null; shift 3; exec "$@""#;
 /// Lines of its log that tell why a program has ended; the rest is in the file.
 const TAIL: usize = 1;
 

@@ -33,6 +33,7 @@ pub mod image;
 mod network;
 pub mod node;
 pub mod outside;
+mod program;
 mod sysctl;
 pub mod trial;
 mod up;
@@ -45,6 +46,7 @@ pub use down::down;
 pub use footprint::Footprint;
 pub use image::Import;
 pub use node::Node;
+pub use program::Program;
 pub use testkit::{
     Families,
     api_server::{SERVICES_V4, SERVICES_V6},

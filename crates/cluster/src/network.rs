@@ -7,7 +7,7 @@ use model::DualStack;
 use testkit::{
     Families, Netns,
     netns::named,
-    network::{MANAGEMENT, TUNNEL, add_address, plug},
+    network::{MANAGEMENT, TUNNEL, add_address, plug, unplug},
     node::{MANAGEMENT_NIC, TUNNEL_NIC},
 };
 
@@ -81,6 +81,17 @@ pub(crate) fn lay_out_node(name: &str, families: Families, number: u8) -> Result
     node.ip(addresses
         .values()
         .map(|address| add_address(TUNNEL_NIC, *address)))
+}
+
+/// Takes a node's namespace away with all that was made in it, and its plugs out of the switches.
+pub(crate) fn take_away_node(name: &str, number: u8) -> Result<()> {
+    netns(name).delete()?;
+    let host = FIRST_NODE_HOST + number;
+    let switch = netns(SWITCH);
+    // the kernel would get there by itself, but some time later
+    [MANAGEMENT, TUNNEL]
+        .iter()
+        .try_for_each(|network| unplug(host, &switch, *network))
 }
 
 /// Deletes every namespace of the cluster.

@@ -21,9 +21,13 @@ use crate::{
     network,
 };
 
+mod fault;
+
 const BOOT: &str = include_str!("node/boot.sh");
 /// What a node takes from outside its root, into `/usr/local/bin`.
 const PROGRAMS: [&str; 2] = ["kubelet", "kube-proxy"];
+/// What runs the node's containers.
+const RUNTIME: &str = "containerd";
 /// Where Debian has CNI plugins, from the root.
 const PLUGINS: &str = "usr/lib/cni";
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -82,10 +86,15 @@ impl Node {
             .args(["--", program]))
     }
 
-    /// Makes the node's namespace and root and starts its first process.
+    /// Makes the node's root, and starts it for the first time.
     pub(crate) fn start(&self) -> Result<()> {
-        network::lay_out_node(&self.name, self.families, self.number)?;
         self.write_root()?;
+        self.boot_up()
+    }
+
+    /// Makes the node's namespace and starts its first process.
+    fn boot_up(&self) -> Result<()> {
+        network::lay_out_node(&self.name, self.families, self.number)?;
         let boot = self.directory.join("boot.sh");
         write(&boot, BOOT)?;
         let invocation = Invocation::new("unshare")
@@ -111,30 +120,21 @@ impl Node {
     pub(crate) async fn start_runtime(&self) -> Result<()> {
         let what = format!("{} has its root", self.name);
         self.wait(&what, &["test", "-e", "/run/booted"]).await?;
-        self.spawn("containerd", &[])?;
+        self.spawn(RUNTIME)?;
         let what = format!("containerd of {} answers", self.name);
         self.wait(&what, &["ctr", "version"]).await
     }
 
     /// Starts kubelet and kube-proxy, without waiting for any.
     pub(crate) fn start_kubernetes(&self) -> Result<()> {
-        let addresses: Vec<String> = self.addresses().values().map(IpAddr::to_string).collect();
-        self.spawn(
-            "kubelet",
-            &[
-                "--config=/etc/kubernetes/kubelet.yaml",
-                "--kubeconfig=/etc/kubernetes/kubelet.kubeconfig",
-                &format!("--hostname-override={}", self.name),
-                &format!("--node-ip={}", addresses.join(",")),
-            ],
-        )?;
-        self.spawn("kube-proxy", &["--config=/etc/kubernetes/kube-proxy.yaml"])
+        PROGRAMS.iter().try_for_each(|program| self.spawn(program))
     }
 
     /// Fails when one of its programs has ended.
     pub(crate) fn check(&self) -> Result<()> {
-        ["boot", "containerd", "kubelet", "kube-proxy"]
-            .iter()
+        let programs = ["boot", RUNTIME].into_iter().chain(PROGRAMS);
+        programs
+            .into_iter()
             .try_for_each(|name| self.detached(name).check())
             .with_context(|| format!("on node {}", self.name))
     }
@@ -152,10 +152,25 @@ impl Node {
         .await?
     }
 
-    fn spawn(&self, program: &str, arguments: &[&str]) -> Result<()> {
-        let invocation = self.command(program)?.args(arguments);
+    /// Starts one of the node's own programs.
+    fn spawn(&self, program: &str) -> Result<()> {
+        let invocation = self.command(program)?.args(self.arguments(program));
         let group = cgroup::make(&self.name)?;
         self.detached(program).start(&invocation, &group)
+    }
+
+    fn arguments(&self, program: &str) -> Vec<String> {
+        let addresses: Vec<String> = self.addresses().values().map(IpAddr::to_string).collect();
+        match program {
+            "kubelet" => vec![
+                "--config=/etc/kubernetes/kubelet.yaml".to_owned(),
+                "--kubeconfig=/etc/kubernetes/kubelet.kubeconfig".to_owned(),
+                format!("--hostname-override={}", self.name),
+                format!("--node-ip={}", addresses.join(",")),
+            ],
+            "kube-proxy" => vec!["--config=/etc/kubernetes/kube-proxy.yaml".to_owned()],
+            _ => Vec::new(),
+        }
     }
 
     /// The node's first process, whose end is the end of all.

@@ -24,6 +24,7 @@ pub mod cluster;
 pub mod command;
 pub mod inspection;
 pub mod lab;
+pub mod loss;
 pub mod netns;
 pub mod network;
 pub mod node;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use model::{DualStack, IpFamily};
 
 use crate::Netns;
@@ -83,7 +83,7 @@ impl Families {
 /// The namespace has such a link, or the switch no such bridge.
 pub fn plug(netns: &Netns, nic: &str, host: u8, switch: &Netns, network: Network) -> Result<()> {
     let bridge = network.bridge;
-    let port = format!("{bridge}{host}");
+    let port = port(host, network);
     let mac = network.mac(host);
     switch.ip([
         format!(
@@ -95,6 +95,32 @@ pub fn plug(netns: &Netns, nic: &str, host: u8, switch: &Netns, network: Network
     netns.ip([format!("link set {nic} up")])?;
     switch.disable_tx_offload(&port)?;
     netns.disable_tx_offload(nic)
+}
+
+/// Takes the `host`th station off a network: the switch loses its port, the station its NIC. Fine
+/// when there is none.
+///
+/// # Errors
+/// There is no switch.
+pub fn unplug(host: u8, switch: &Netns, network: Network) -> Result<()> {
+    let port = port(host, network);
+    let show = switch.command("ip").args(["link", "show", &port]);
+    if show.finish()?.success {
+        let delete = switch.command("ip").args(["link", "delete", &port]);
+        // it may have gone with its other end meanwhile
+        let deleted = delete.finish()?;
+        ensure!(
+            deleted.success || !show.finish()?.success,
+            "{}",
+            deleted.stderr
+        );
+    }
+    Ok(())
+}
+
+/// The switch's end of a station's plug.
+fn port(host: u8, network: Network) -> String {
+    format!("{}{host}", network.bridge)
 }
 
 /// The `ip` command that puts an address on a link, at once usable.

@@ -1,0 +1,74 @@
+//! What may befall a node: a program is killed, its power fails.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Node, PROGRAMS, RUNTIME};
+use crate::{
+    cgroup, network,
+    program::{self, Program},
+};
+
+// === impl Node ===
+
+impl Node {
+    /// The ids of a program's processes, on the node itself and in its containers.
+    ///
+    /// # Errors
+    /// The control groups cannot be read.
+    pub fn processes(&self, program: &Program<'_>) -> Result<Vec<i32>> {
+        program::find(self.name(), program)
+    }
+
+    /// Starts those of containerd, kubelet and kube-proxy that do not run, as systemd would.
+    ///
+    /// # Errors
+    /// The node is off, or containerd does not answer in time.
+    pub async fn start_again(&self) -> Result<()> {
+        if !self.runs(RUNTIME)? {
+            self.start_runtime().await?;
+        }
+        for program in PROGRAMS {
+            if !self.runs(program)? {
+                self.spawn(program)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn runs(&self, program: &str) -> Result<bool> {
+        Ok(!self.processes(&Program::named(program))?.is_empty())
+    }
+
+    /// Cuts its power: all its processes end at once, and its namespaces, memory and network with
+    /// them. What is on its disk stays.
+    ///
+    /// # Errors
+    /// A process or the namespace cannot be ended.
+    pub async fn power_off(&self) -> Result<()> {
+        cgroup::power_off(self.name()).await?;
+        network::take_away_node(self.name(), self.number)
+    }
+
+    /// Gives it power again: containerd, kubelet and kube-proxy start on what is on the disk.
+    ///
+    /// # Errors
+    /// It was not off, or containerd does not answer in time.
+    pub async fn power_on(&self) -> Result<()> {
+        self.boot_up()?;
+        self.start_runtime().await?;
+        self.start_kubernetes()
+    }
+
+    /// The network namespace of a pod that runs on the node.
+    ///
+    /// # Errors
+    /// None of its processes runs.
+    pub fn pod_netns(&self, uid: &str) -> Result<PathBuf> {
+        let processes = cgroup::members_of(self.name(), &format!("pod{uid}"))?;
+        ensure!(!processes.is_empty(), "no process of pod {uid} runs");
+        let first = processes.first().context("there is one")?;
+        Ok(PathBuf::from(format!("/proc/{first}/ns/net")))
+    }
+}
