@@ -26,12 +26,14 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{Netns, command::Invocation, process::Process, wait_until};
+use crate::{Netns, command::Invocation, process::Processes, wait_until};
 
 /// Where an API server listens.
 pub const PORT: u16 = 6443;
 /// Where its etcd listens.
 pub const ETCD: &str = "http://127.0.0.1:2379";
+pub(crate) const ETCD_PROGRAM: &str = "etcd";
+pub(crate) const SERVER_PROGRAM: &str = "kube-apiserver";
 const ETCD_PEER: &str = "http://127.0.0.1:2380";
 /// Known to this API server only, which lives as long as one test.
 const TOKEN: &str = "lab";
@@ -47,9 +49,7 @@ const MANAGER: &str = "testkit";
 pub struct ApiServer {
     client: Option<Client>,
     kubeconfig: PathBuf,
-    // dropped, and so killed, in this order
-    server: Process,
-    etcd: Process,
+    processes: Processes,
 }
 
 // === impl ApiServer ===
@@ -69,17 +69,15 @@ impl ApiServer {
             .next()
             .context("an API server has an address")?;
         let kubeconfig = write_identity(directory, address)?;
-        let etcd = etcd(directory)?
-            .in_netns(netns.path())
-            .spawn("etcd", directory)?;
-        let server = apiserver(directory, address, addresses)?
-            .in_netns(netns.path())
-            .spawn("kube-apiserver", directory)?;
+        let etcd = etcd(directory)?.in_netns(netns.path());
+        let server = apiserver(directory, address, addresses)?.in_netns(netns.path());
+        let processes = Processes::default();
+        processes.spawn(ETCD_PROGRAM, &etcd, directory)?;
+        processes.spawn(SERVER_PROGRAM, &server, directory)?;
         Ok(Self {
             client: None,
             kubeconfig,
-            server,
-            etcd,
+            processes,
         })
     }
 
@@ -99,6 +97,11 @@ impl ApiServer {
         .await?;
         self.client = Some(client);
         Ok(())
+    }
+
+    /// Its programs: `kube-apiserver`, `etcd`.
+    pub(crate) const fn processes(&self) -> &Processes {
+        &self.processes
     }
 
     async fn connect(&self) -> Result<Client> {
@@ -216,8 +219,7 @@ impl Debug for ApiServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ApiServer")
             .field("kubeconfig", &self.kubeconfig)
-            .field("server", &self.server)
-            .field("etcd", &self.etcd)
+            .field("processes", &self.processes)
             .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,6 @@
 //! A lab with our own programs: the CRDs, Node objects, the controller, a daemon on each node.
 
 use std::{
-    collections::BTreeMap,
     env,
     io::{Read, Write},
     net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream},
@@ -19,11 +18,12 @@ use crate::{
     command::Invocation,
     node::{TUNNEL_NIC, Tunnels},
     objects::{self, PodBuilder},
-    process::Process,
+    process::{Process, Processes},
     wait_until,
 };
 
 const CRDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/crds");
+pub(crate) const CONTROLLER: &str = "controller";
 const CONTROLLER_ADMIN: u16 = 10660;
 const DAEMON_ADMIN: u16 = 10665;
 const READY: Duration = Duration::from_secs(30);
@@ -34,8 +34,8 @@ const LOG_FILTER: &str = "info,controller=debug,daemon=debug";
 #[derive(Debug)]
 pub struct Cluster<'lab> {
     lab: &'lab Lab,
-    controller: Option<Process>,
-    daemons: BTreeMap<String, Process>,
+    /// The controller and, by the names of their nodes, the daemons.
+    processes: Processes,
 }
 
 /// A pod that was attached by `ADD`.
@@ -91,8 +91,7 @@ impl<'lab> Cluster<'lab> {
         }
         Ok(Self {
             lab,
-            controller: None,
-            daemons: BTreeMap::new(),
+            processes: Processes::default(),
         })
     }
 
@@ -102,9 +101,9 @@ impl<'lab> Cluster<'lab> {
     /// They are not after 30 seconds: then what one still lacks.
     pub async fn ready(&self) -> Result<()> {
         self.controller_ready(CONTROLLER_ADMIN).await?;
-        for name in self.daemons.keys() {
-            let node = self.lab.node(name)?;
-            let what = format!("the daemon of {name} is ready");
+        let nodes = self.lab.nodes().iter();
+        for node in nodes.filter(|node| self.processes.contains(&daemon(node.name()))) {
+            let what = format!("the daemon of {} is ready", node.name());
             wait_until(&what, READY, async || ask(node.netns(), DAEMON_ADMIN)).await?;
         }
         Ok(())
@@ -127,11 +126,9 @@ impl<'lab> Cluster<'lab> {
     /// # Errors
     /// It was not built.
     pub fn start_controller(&mut self) -> Result<()> {
-        self.controller = None;
         let program = self.controller_program()?.arg("--leader-elect=false");
         let directory = self.lab.directory().join("central");
-        self.controller = Some(program.spawn("controller", &directory)?);
-        Ok(())
+        self.processes.spawn(CONTROLLER, &program, &directory)
     }
 
     /// A controller, to be started beside NB and the API server.
@@ -174,7 +171,6 @@ impl<'lab> Cluster<'lab> {
     /// # Errors
     /// It was not built.
     pub fn start_daemon_with(&mut self, node: &Node, options: &[String]) -> Result<()> {
-        self.daemons.remove(node.name());
         let program = ours("daemon")?
             .in_netns(node.netns().path())
             .arg(format!("--node-name={}", node.name()))
@@ -186,14 +182,13 @@ impl<'lab> Cluster<'lab> {
             ))
             .arg(format!("--state-dir={}", node.directory().display()))
             .args(options);
-        let process = program.spawn("daemon", node.directory())?;
-        self.daemons.insert(node.name().to_owned(), process);
-        Ok(())
+        let name = daemon(node.name());
+        self.processes.spawn(&name, &program, node.directory())
     }
 
     /// Kills the daemon of a node.
     pub fn kill_daemon(&mut self, node: &Node) {
-        self.daemons.remove(node.name());
+        drop(self.processes.remove(&daemon(node.name())));
     }
 
     /// Kills the daemon of a node and has it take away what it made.
@@ -223,9 +218,19 @@ impl<'lab> Cluster<'lab> {
     /// # Errors
     /// It could not be started before.
     pub fn controller(&mut self) -> Result<&mut Process> {
-        self.controller
-            .as_mut()
+        self.processes
+            .get_mut(CONTROLLER)
             .context("the controller was started")
+    }
+
+    /// The lab in which they run.
+    pub const fn lab(&self) -> &'lab Lab {
+        self.lab
+    }
+
+    /// The programs: `controller`, `daemon-<node>`.
+    pub(crate) const fn processes(&self) -> &Processes {
+        &self.processes
     }
 
     /// Creates a pod on a node and attaches it as kubelet would, at once.
@@ -287,6 +292,11 @@ impl RunningPod {
             .copied()
             .with_context(|| format!("{} has no {family:?} address", self.netns().name()))
     }
+}
+
+/// The name of a node's daemon among the processes.
+pub(crate) fn daemon(node: &str) -> String {
+    format!("daemon-{node}")
 }
 
 fn socket(node: &Node) -> PathBuf {

@@ -3,9 +3,10 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt,
+    fs::File,
     io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     thread,
     time::Duration,
 };
@@ -133,15 +134,16 @@ impl Invocation {
     /// # Errors
     /// The log cannot be written, or the program cannot be started.
     pub fn spawn(&self, name: &str, directory: &Path) -> Result<Process> {
-        let log = directory.join(format!("{name}.log"));
-        let file = std::fs::File::create(&log).context("cannot create a log")?;
-        let child = self
-            .command(&["setpriv", "--pdeathsig", "KILL"])
-            .stdout(file.try_clone()?)
-            .stderr(file)
+        Process::start(name, self, directory)
+    }
+
+    /// Starts it with a log.
+    pub(crate) fn child(&self, log: &File) -> Result<Child> {
+        self.command(&["setpriv", "--pdeathsig", "KILL"])
+            .stdout(log.try_clone()?)
+            .stderr(log.try_clone()?)
             .spawn()
-            .with_context(|| format!("cannot start `{self}`"))?;
-        Ok(Process::new(name, child, log))
+            .with_context(|| format!("cannot start `{self}`"))
     }
 
     /// `nsenter --net=<netns> -- <words>`, or the words alone: for whoever runs it otherwise.

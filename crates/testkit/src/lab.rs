@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use crate::{
     api_server::ApiServer,
     command::script,
+    fault::Disk,
     inspection,
     netns::{self, Netns},
     network::{Families, MANAGEMENT, TUNNEL, add_address, plug},
@@ -40,6 +41,7 @@ pub struct LabOptions {
     nodes: u8,
     kubernetes: Kubernetes,
     tunnels: Tunnels,
+    disk: Option<u64>,
 }
 
 /// Whether a lab has an API server.
@@ -57,6 +59,8 @@ pub struct Lab {
     nodes: Vec<Node>,
     central: Central,
     switch: Netns,
+    /// Of the central part, when it is a small one.
+    _disk: Option<Disk>,
     directory: TempDir,
 }
 
@@ -71,7 +75,14 @@ impl LabOptions {
             nodes: 2,
             kubernetes: Kubernetes::Absent,
             tunnels: Tunnels::ByLab,
+            disk: None,
         }
+    }
+
+    /// With a disk of so many bytes for NB, SB and their logs, that can be filled.
+    pub const fn small_disk(mut self, bytes: u64) -> Self {
+        self.disk = Some(bytes);
+        self
     }
 
     /// With other families.
@@ -183,6 +194,9 @@ impl Lab {
             }
         };
         let central_directory = subdirectory(directory.path(), "central")?;
+        let disk = options.disk;
+        let disk = disk.map(|bytes| Disk::mount(&central_directory, bytes));
+        let disk = disk.transpose()?;
         let central = Central::start(central, programs.clone(), central_directory)?;
         let mut lab = Self {
             options,
@@ -190,6 +204,7 @@ impl Lab {
             nodes: Vec::new(),
             central,
             switch,
+            _disk: disk,
             directory,
         };
         for number in 0..options.nodes {
@@ -352,6 +367,25 @@ impl Lab {
         Ok((host, addresses))
     }
 
+    /// The two bridges, to which central part and nodes are plugged.
+    pub const fn switch(&self) -> &Netns {
+        &self.switch
+    }
+
+    /// The number of the central part or a node on both networks.
+    ///
+    /// # Errors
+    /// The lab has no such station.
+    pub fn station(&self, name: &str) -> Result<u8> {
+        if name == "central" {
+            return Ok(CENTRAL_HOST);
+        }
+        let mut nodes = self.nodes.iter();
+        let number = nodes.position(|node| node.name() == name);
+        let number = number.with_context(|| format!("the lab has no station {name}"))?;
+        Ok(FIRST_NODE_HOST + u8::try_from(number)?)
+    }
+
     /// Every namespace but those of pods.
     fn namespaces(&self) -> impl Iterator<Item = &Netns> {
         let nodes = self.nodes.iter().map(Node::netns);
@@ -370,6 +404,7 @@ fn sweep(directory: &Path) -> Result<()> {
             .strip_prefix(PREFIX)
             .and_then(|rest| rest.split('-').next());
         if maker.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            Disk::forget(&path.join("central"));
             // another lab may do the same now
             drop(fs::remove_dir_all(&path));
         }

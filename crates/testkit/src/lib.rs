@@ -19,9 +19,11 @@
 //! Nothing here skips: a missing program is an error that says what to run.
 
 pub mod api_server;
+pub mod beside;
 pub mod bin;
 pub mod cluster;
 pub mod command;
+pub mod fault;
 pub mod inspection;
 pub mod lab;
 pub mod loss;
@@ -37,7 +39,9 @@ pub mod wait;
 pub mod wired;
 
 pub use api_server::ApiServer;
+pub use beside::beside;
 pub use cluster::{Cluster, RunningPod};
+pub use fault::Fault;
 pub use lab::{Lab, LabOptions};
 pub use netns::Netns;
 pub use network::Families;

@@ -8,21 +8,19 @@
 //! ```
 
 use std::{
-    collections::BTreeMap,
     net::IpAddr,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, ensure};
 use model::DualStack;
-use parking_lot::Mutex;
 
 use crate::{
     command::{Invocation, script},
     lab::PATIENCE,
     netns::Netns,
     ovn::Programs,
-    process::Process,
+    process::Processes,
     wait_until,
 };
 
@@ -33,7 +31,9 @@ pub const TUNNEL_NIC: &str = "eth1";
 /// The NIC that reaches the central part.
 pub const MANAGEMENT_NIC: &str = "eth0";
 
-const VSWITCHD: &str = "vswitchd";
+pub(crate) const VSWITCHD: &str = "vswitchd";
+pub(crate) const DATABASE: &str = "ovsdb";
+pub(crate) const OVN_CONTROLLER: &str = "ovn-controller";
 
 /// A node of the lab.
 #[derive(Debug)]
@@ -48,8 +48,7 @@ pub struct Node {
     tunnels: Tunnels,
     directory: PathBuf,
     programs: Programs,
-    /// By the name of their log.
-    processes: Mutex<BTreeMap<String, Process>>,
+    processes: Processes,
 }
 
 /// Who makes a node's tunnel bridge.
@@ -95,7 +94,7 @@ impl Node {
             tunnels: place.tunnels,
             directory: place.directory,
             programs,
-            processes: Mutex::default(),
+            processes: Processes::default(),
         };
         node.start_database()?;
         node.configure(southbound)?;
@@ -151,7 +150,7 @@ impl Node {
                 self.directory.join("ovsdb.ctl").display()
             ))
             .arg(file);
-        self.spawn("ovsdb", &server)
+        self.spawn(DATABASE, &server)
     }
 
     /// All that a node knows at its first start, in one transaction before vswitchd runs.
@@ -212,7 +211,7 @@ impl Node {
             .ovs("ovn-controller")?
             .arg("--pidfile")
             .arg(self.ovs_socket());
-        self.spawn("ovn-controller", &controller)
+        self.spawn(OVN_CONTROLLER, &controller)
     }
 
     /// Puts the tunnel addresses on the bridge's internal port, once vswitchd has made it and has
@@ -247,8 +246,13 @@ impl Node {
     /// # Errors
     /// It was never started.
     pub fn kill_vswitchd(&self) -> Result<()> {
-        let vswitchd = self.processes.lock().remove(VSWITCHD);
+        let vswitchd = self.processes.remove(VSWITCHD);
         vswitchd.context("vswitchd does not run")?.kill()
+    }
+
+    /// Its programs: `ovsdb`, `vswitchd`, `ovn-controller`.
+    pub(crate) const fn processes(&self) -> &Processes {
+        &self.processes
     }
 
     /// The node's name; also its chassis name and hostname.
@@ -338,9 +342,7 @@ impl Node {
     }
 
     fn spawn(&self, name: &str, program: &Invocation) -> Result<()> {
-        let process = program.spawn(name, &self.directory)?;
-        self.processes.lock().insert(name.to_owned(), process);
-        Ok(())
+        self.processes.spawn(name, program, &self.directory)
     }
 
     /// A program of OVS or OVN in this node's namespace and directories.

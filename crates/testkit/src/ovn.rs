@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use assets::DebianRoot;
 
-use crate::{command::Invocation, lab::PATIENCE, netns::Netns, process::Process, wait_until};
+use crate::{command::Invocation, lab::PATIENCE, netns::Netns, process::Processes, wait_until};
 
 /// Where the central part listens: NB and SB, as in a cluster.
 pub const NB_PORT: u16 = 6641;
@@ -34,7 +34,7 @@ pub struct Central {
     netns: Netns,
     directory: PathBuf,
     programs: Programs,
-    processes: Vec<Process>,
+    processes: Processes,
 }
 
 // === impl OvnVersion ===
@@ -116,11 +116,11 @@ impl Central {
     /// # Errors
     /// A program cannot be started.
     pub(crate) fn start(netns: Netns, programs: Programs, directory: PathBuf) -> Result<Self> {
-        let mut central = Self {
+        let central = Self {
             netns,
             directory,
             programs,
-            processes: Vec::new(),
+            processes: Processes::default(),
         };
         central.start_database("nb", "ovn/ovn-nb.ovsschema", NB_PORT)?;
         central.start_database("sb", "ovn/ovn-sb.ovsschema", SB_PORT)?;
@@ -129,7 +129,7 @@ impl Central {
 
     /// One member of a raft cluster: a standalone server cannot resume a monitor (T8 of the
     /// measurements), and users run clusters.
-    fn start_database(&mut self, name: &str, schema: &str, port: u16) -> Result<()> {
+    fn start_database(&self, name: &str, schema: &str, port: u16) -> Result<()> {
         let file = self.file(name, "db");
         self.programs
             .command("ovsdb-tool")?
@@ -151,7 +151,7 @@ impl Central {
         self.spawn(name, &server)
     }
 
-    fn start_northd(&mut self) -> Result<()> {
+    fn start_northd(&self) -> Result<()> {
         let northd = self
             .programs
             .command("ovn-northd")?
@@ -164,10 +164,9 @@ impl Central {
         self.spawn("northd", &northd)
     }
 
-    fn spawn(&mut self, name: &str, program: &Invocation) -> Result<()> {
+    fn spawn(&self, name: &str, program: &Invocation) -> Result<()> {
         let program = program.clone().in_netns(self.netns.path());
-        self.processes.push(program.spawn(name, &self.directory)?);
-        Ok(())
+        self.processes.spawn(name, &program, &self.directory)
     }
 
     /// Starts northd once both databases listen (it would wait a second before it tries again),
@@ -175,7 +174,7 @@ impl Central {
     ///
     /// # Errors
     /// It has not after [`PATIENCE`].
-    pub(crate) async fn ready(&mut self) -> Result<()> {
+    pub(crate) async fn ready(&self) -> Result<()> {
         for name in ["nb", "sb"] {
             let socket = self.file(name, "sock");
             wait_until("the databases listen", PATIENCE, async || {
@@ -189,6 +188,16 @@ impl Central {
             self.nbctl(["--timeout=1", "--wait=sb", "sync"]).map(drop)
         })
         .await
+    }
+
+    /// Its programs: `nb`, `sb`, `northd`.
+    pub(crate) const fn processes(&self) -> &Processes {
+        &self.processes
+    }
+
+    /// The files of the databases, and the logs.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The namespace that NB, SB, the API server and our controller share.
