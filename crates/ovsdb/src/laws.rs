@@ -93,6 +93,10 @@ mod tests {
         let uuid = "550e8400-e29b-41d4-a716-446655440000";
         assert_eq!(read("7"), Some(Datum::from(7)));
         assert_eq!(read("7.5"), Some(Datum::from(7.5)));
+        assert_eq!(
+            read("1.4470522833124865e-301"),
+            Some(Datum::from(1.447_052_283_312_486_5e-301))
+        );
         assert_eq!(read(r#""a""#), Some(Datum::from("a")));
         assert_eq!(read(r#"["set",[]]"#), Some(Datum::empty()));
         assert_eq!(read(r#"["set",["a"]]"#), read(r#""a""#));
