@@ -39,6 +39,7 @@ pub(crate) struct Children {
 
 #[derive(Debug)]
 struct Supervised {
+    program: watch::Sender<Program>,
     stop: Shutdown,
     ended: JoinHandle<()>,
 }
@@ -46,7 +47,7 @@ struct Supervised {
 /// What is needed to start one again.
 #[derive(Debug)]
 struct Child {
-    program: Program,
+    program: watch::Receiver<Program>,
     process: watch::Sender<Option<u32>>,
     deaths: IntCounter,
 }
@@ -73,19 +74,34 @@ impl Children {
     pub(crate) fn start(&mut self, program: Program) -> Running {
         let stop = Shutdown::new();
         let (process, running) = watch::channel(None);
+        let deaths = self.deaths.with_label_values(&[program.title()]);
+        let (sender, program) = watch::channel(program);
         let child = Child {
-            deaths: self.deaths.with_label_values(&[program.title()]),
             program,
             process,
+            deaths,
         };
         let ended = kit::spawn("child", child.supervise(stop.clone()));
-        self.supervised.push(Supervised { stop, ended });
+        self.supervised.push(Supervised {
+            program: sender,
+            stop,
+            ended,
+        });
         running
     }
 
+    /// Starts a program anew that has the same title and other arguments.
+    pub(crate) fn change(&self, program: Program) {
+        let mut supervised = self.supervised.iter();
+        let same = supervised.find(|it| it.program.borrow().title() == program.title());
+        if let Some(child) = same {
+            child.program.send_replace(program);
+        }
+    }
+
     /// Stops the last first, and returns when none is left.
-    pub(crate) async fn stop(self) {
-        for child in self.supervised.into_iter().rev() {
+    pub(crate) async fn stop(&mut self) {
+        for child in std::mem::take(&mut self.supervised).into_iter().rev() {
             child.stop.cancel();
             // a panic was logged where it happened
             drop(child.ended.await);
@@ -96,25 +112,29 @@ impl Children {
 // === impl Child ===
 
 impl Child {
-    async fn supervise(self, stop: Shutdown) {
-        let title = self.program.title();
+    async fn supervise(mut self, stop: Shutdown) {
+        let title = self.program.borrow().title();
         let mut backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
         while !stop.is_cancelled() {
             let begun = Instant::now();
-            match self.program.start() {
+            let started = self.program.borrow_and_update().start();
+            match started {
                 Ok(process) => self.attend(process, &stop).await,
                 Err(error) => tracing::error!(program = title, %error, "Cannot start"),
             }
             if begun.elapsed() >= STEADY {
                 backoff.reset();
             }
+            if self.program.has_changed().unwrap_or(false) {
+                continue;
+            }
             stop.run_until_cancelled(backoff.wait()).await;
         }
     }
 
     /// Passes on what the process says until it ends, by itself or because it shall.
-    async fn attend(&self, mut process: process::Child, stop: &Shutdown) {
-        let title = self.program.title();
+    async fn attend(&mut self, mut process: process::Child, stop: &Shutdown) {
+        let title = self.program.borrow().title();
         tracing::info!(program = title, pid = process.id(), "Started");
         self.process.send_replace(process.id());
         if let Some(output) = process.stdout.take() {
@@ -130,6 +150,11 @@ impl Child {
                 tracing::warn!(program = title, how, "Died");
             }
             () = stop.cancelled() => end(title, &mut process).await,
+            Ok(()) = self.program.changed() => {
+                self.program.mark_changed();
+                tracing::info!(program = title, "Starts anew with other arguments");
+                end(title, &mut process).await;
+            }
         }
         self.process.send_replace(None);
     }

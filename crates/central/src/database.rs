@@ -1,22 +1,23 @@
-//! One of OVN's two databases: its file, its server, and whether the server leads.
+//! One of OVN's two databases: its file and its server.
 //!
-//! The file is a cluster of one member from the start, so that it can grow, and because a client
+//! The file is a member of a cluster from the start, so that it can grow, and because a client
 //! can resume its monitor only on a cluster.
 
-use std::{
-    ffi::OsString,
-    fs, io,
-    net::IpAddr,
-    path::{Path, PathBuf},
-};
+mod control;
+mod file;
+
+use std::{io, net::IpAddr, path::PathBuf};
 
 use kit::readiness::Condition;
-use ovsdb::{Client, Columns, Options, Remote};
+use ovsdb::{Client, Remote};
 
 use crate::{
     args::{CentralArgs, ProgramArgs},
     program::{Program, ProgramError},
+    unixctl::UnixctlError,
 };
+
+pub(crate) use file::Found;
 
 /// What tells the two databases apart.
 #[derive(Debug, Clone, Copy)]
@@ -52,9 +53,13 @@ pub(crate) struct Database {
     file: PathBuf,
     schema: PathBuf,
     run_directory: PathBuf,
+    /// `tcp` or `ssl`.
+    scheme: &'static str,
+    port: u16,
+    member_port: u16,
     /// `ptcp:6641:[::]`
     listen: String,
-    /// `tcp:[10.0.0.1]:6643`, which the file keeps.
+    /// `tcp:10.0.0.1:6643`, which the file keeps.
     member: String,
     tls: Vec<String>,
 }
@@ -64,6 +69,10 @@ pub(crate) struct Database {
 pub(crate) enum DatabaseError {
     #[error(transparent)]
     Program(#[from] ProgramError),
+    #[error(transparent)]
+    Control(#[from] UnixctlError),
+    #[error("the server's answer about its cluster is not understood: {0}")]
+    Answer(String),
     #[error("{} cannot be {done}", path.display())]
     File {
         path: PathBuf,
@@ -91,113 +100,18 @@ impl Database {
                 .join(format!("ovn{}_db.db", kind.name)),
             schema: schema_directory.join(kind.schema),
             run_directory: args.run_directory.clone(),
+            scheme,
+            port,
+            member_port,
             listen: format!("p{scheme}:{port}:{}", bracketed(args.listen_address)),
             member: format!("{scheme}:{}:{member_port}", bracketed(args.address)),
             tls: args.programs.tls_options(),
         }
     }
 
-    /// Makes the file when there is none. One that belongs to another address of this host is
-    /// made anew with the same content.
-    ///
-    /// # Errors
-    /// The file cannot be made, or is no member of a cluster.
-    pub(crate) async fn prepare(&self) -> Result<(), DatabaseError> {
-        let name = self.kind.name;
-        if !self.file.exists() {
-            tracing::info!(database = name, file = %self.file.display(), "Making a new cluster");
-            return self.create(&self.schema).await;
-        }
-        let address = self.address().await?;
-        if address == self.member {
-            return Ok(());
-        }
-        tracing::warn!(database = name, from = %address, to = %self.member, "Moving the cluster");
-        let content = self.beside("content");
-        remove(&content)?;
-        let extract = tool("cluster-to-standalone").arg(&content);
-        extract.arg(&self.file).finish().await?;
-        self.create(&content).await?;
-        remove(&content)
-    }
-
-    /// Whether the file exists and belongs to our address.
-    ///
-    /// # Errors
-    /// The file is no member of a cluster.
-    pub(crate) async fn is_here(&self) -> Result<bool, DatabaseError> {
-        Ok(self.file.exists() && self.address().await? == self.member)
-    }
-
-    async fn address(&self) -> Result<String, ProgramError> {
-        tool("db-local-address").arg(&self.file).finish().await
-    }
-
-    /// The cluster that the file belongs to; `None` where there is no file.
-    ///
-    /// # Errors
-    /// The file is no member of a cluster.
-    pub(crate) async fn cluster_id(&self) -> Result<Option<String>, DatabaseError> {
-        if !self.file.exists() {
-            return Ok(None);
-        }
-        Ok(Some(tool("db-cid").arg(&self.file).finish().await?))
-    }
-
-    /// Removes the file.
-    ///
-    /// # Errors
-    /// It cannot be removed.
-    pub(crate) fn remove(&self) -> Result<(), DatabaseError> {
-        remove(&self.file)
-    }
-
     /// `nb` or `sb`.
     pub(crate) const fn name(&self) -> &'static str {
         self.kind.name
-    }
-
-    /// Makes a cluster of one from a schema or from a database, and then the file in one step.
-    async fn create(&self, content: &Path) -> Result<(), DatabaseError> {
-        let draft = self.beside("draft");
-        remove(&draft)?;
-        let create = tool("create-cluster").arg(&draft).arg(content);
-        create.arg(&self.member).finish().await?;
-        fs::rename(&draft, &self.file).map_err(|source| DatabaseError::File {
-            path: self.file.clone(),
-            done: "put in place",
-            source,
-        })
-    }
-
-    /// Brings the database that is served to the schema of the programs, which only a server can do
-    /// to a cluster.
-    ///
-    /// # Errors
-    /// The server refuses, as it does when content would be lost.
-    pub(crate) async fn convert(&self) -> Result<(), DatabaseError> {
-        let client = |command: &str| {
-            Program::new("ovsdb-client")
-                .arg("--timeout=60")
-                .arg(command)
-                .arg(self.remote().to_string())
-                .arg(&self.schema)
-        };
-        if client("needs-conversion").finish().await? == "yes" {
-            tracing::info!(
-                database = self.kind.name,
-                "Converting to the schema of this version"
-            );
-            client("convert").finish().await?;
-        }
-        Ok(())
-    }
-
-    fn beside(&self, extension: &str) -> PathBuf {
-        let mut path = OsString::from(&self.file);
-        path.push(".");
-        path.push(extension);
-        path.into()
     }
 
     /// The server.
@@ -211,6 +125,16 @@ impl Database {
             .path_option("--pidfile", &self.run_file("pid"))
             .args(self.tls.iter().cloned())
             .arg(&self.file)
+    }
+
+    /// How programs of another host reach its server there.
+    pub(crate) fn remote_at(&self, host: IpAddr) -> String {
+        format!("{}:{}:{}", self.scheme, bracketed(host), self.port)
+    }
+
+    /// How members know the member of a host.
+    pub(crate) fn member_at(&self, host: IpAddr) -> String {
+        format!("{}:{}:{}", self.scheme, bracketed(host), self.member_port)
     }
 
     /// How programs of this host reach it.
@@ -227,18 +151,6 @@ impl Database {
         let name = format!("ovn{}_db.{extension}", self.kind.name);
         self.run_directory.join(name)
     }
-
-    /// Keeps `condition` as the server leads or does not, for ever.
-    pub(crate) async fn follow(self, condition: Condition) {
-        let options = Options::new(vec![self.remote()], self.kind.database)
-            .table(self.kind.global, Columns::All)
-            .leader_only();
-        let (client, driver) = Client::new(options);
-        tokio::join!(
-            driver.run(),
-            follow(&client, "no leader answers", &condition)
-        );
-    }
 }
 
 /// Keeps `condition` as the client is connected or not, for ever; `why` says what is missing.
@@ -253,22 +165,6 @@ pub(crate) async fn follow(client: &Client, why: &'static str, condition: &Condi
         if versions.changed().await.is_err() {
             return;
         }
-    }
-}
-
-fn tool(command: &str) -> Program {
-    Program::new("ovsdb-tool").arg(command)
-}
-
-/// Removes what an interrupted run may have left.
-fn remove(path: &Path) -> Result<(), DatabaseError> {
-    match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(DatabaseError::File {
-            path: path.to_owned(),
-            done: "removed",
-            source,
-        }),
-        Ok(()) | Err(_) => Ok(()),
     }
 }
 

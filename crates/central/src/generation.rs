@@ -2,17 +2,19 @@
 //!
 //! ```text
 //! files with the recorded ids, or nobody answers ----------------> use the files
-//! no files, others, or moved -> hold the Lease, make what is needed, record it, give it back
+//! nothing is recorded, or what is can no longer be reached
+//!                  -> hold the Lease, look again, make a cluster, record it, give the Lease back
+//! another cluster is recorded ----> remove the file, ask the cluster's members to be let in
 //! ```
 //!
-//! The record outlives the node that the files lie on. Files that a pod finds where it ran long ago
-//! are so told from those that were in use since: they are made anew, and the controller fills them.
+//! The record outlives the nodes that the files lie on. Files that a pod finds where it ran long ago
+//! are so told from those that were in use since. What is made anew the controller fills.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::coordination::v1::Lease;
-use kit::lease::{Election, LeaseConfig};
+use kit::lease::{Election, LeaseConfig, Tenure};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
@@ -20,18 +22,15 @@ use kube::{
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::database::Database;
+use crate::database::{NORTHBOUND, SOUTHBOUND};
 
 const LEASE: &str = "ovn-central";
 /// How often the databases were made since the installation.
 const GENERATION: &str = "ovn.kubernetes.io/generation";
-/// How long to ask an API server that is not needed.
+/// How long to ask an API server.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the lease of a pod that died while it made databases is respected.
 const DURATION: Duration = Duration::from_secs(15);
-
-/// The ids of clusters by the names of their databases.
-type Clusters = BTreeMap<&'static str, String>;
 
 /// Where the generations are counted.
 pub(crate) struct Generations {
@@ -40,10 +39,13 @@ pub(crate) struct Generations {
 }
 
 /// What the Lease says.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Record {
-    generation: u64,
-    clusters: Clusters,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) generation: u64,
+    /// The ids of clusters by the names of their databases.
+    clusters: BTreeMap<&'static str, String>,
+    /// The version that was read.
+    version: Option<String>,
 }
 
 // === impl Generations ===
@@ -63,81 +65,61 @@ impl Generations {
         }
     }
 
-    /// Leaves files of the current generation, made by us where there were none.
-    ///
-    /// # Errors
-    /// A file cannot be read or made. An API server that is needed is waited for.
-    pub(crate) async fn settle(&self, databases: &[Database]) -> Result<()> {
-        let found = clusters(databases).await?;
-        match self.ask(databases).await {
-            Some(record) if record.clusters == found && are_here(databases).await? => {
-                return Ok(());
-            }
-            None if found.len() == databases.len() => {
-                tracing::warn!("Using the databases as they are");
-                return prepare(databases).await;
-            }
-            Some(_) | None => {}
-        }
-        let tenure = self.election.win().await;
-        let made = self.make(databases).await;
+    /// Waits until nobody else may make clusters.
+    pub(crate) async fn acquire(&self) -> Tenure {
+        self.election.win().await
+    }
+
+    /// Lets others make clusters.
+    pub(crate) async fn release(&self, tenure: &Tenure) {
         if let Err(error) = self.election.release(tenure.term()).await {
             tracing::warn!(%error, "The lease {LEASE} is not given back and has to expire");
         }
-        made
     }
 
-    /// Makes what the record does not know, and records it.
-    async fn make(&self, databases: &[Database]) -> Result<()> {
-        let record = self.read(databases).await?;
-        let found = clusters(databases).await?;
-        for database in databases {
-            if record.outdates(database.name(), &found) {
-                tracing::warn!(
-                    database = database.name(),
-                    "Made anew: another one was in use since, so that this one is out of date"
-                );
-                database.remove()?;
-            }
-        }
-        prepare(databases).await?;
-        let clusters = clusters(databases).await?;
-        if record.clusters != clusters {
-            let generation = record.generation + 1;
-            self.write(&Record {
-                generation,
-                clusters,
-            })
-            .await?;
-        }
-        Ok(())
-    }
-
-    /// What is recorded, if there is an answer in time.
-    async fn ask(&self, databases: &[Database]) -> Option<Record> {
-        match timeout(PATIENCE, self.read(databases)).await {
-            Ok(Ok(record)) => return Some(record),
-            Ok(Err(error)) => tracing::warn!(error = format!("{error:#}"), "No answer"),
-            Err(_elapsed) => tracing::warn!("The API server does not answer in time"),
-        }
-        None
-    }
-
-    async fn read(&self, databases: &[Database]) -> Result<Record> {
-        let lease = self.leases.get_opt(LEASE).await;
+    /// What is recorded.
+    ///
+    /// # Errors
+    /// The API server does not answer in time.
+    pub(crate) async fn read(&self) -> Result<Record> {
+        let lease = timeout(PATIENCE, self.leases.get_opt(LEASE))
+            .await
+            .context("the API server did not answer in time")?;
         let lease = lease.with_context(|| format!("cannot read the lease {LEASE}"))?;
-        let annotations = lease.and_then(|lease| lease.metadata.annotations);
-        Ok(Record::parse(&annotations.unwrap_or_default(), databases))
+        let metadata = lease.map(|lease| lease.metadata).unwrap_or_default();
+        let record = Record::parse(&metadata.annotations.unwrap_or_default());
+        Ok(Record {
+            version: metadata.resource_version,
+            ..record
+        })
     }
 
-    async fn write(&self, record: &Record) -> Result<()> {
-        tracing::info!(generation = record.generation, clusters = ?record.clusters, "Recorded");
-        let patch = json!({ "metadata": { "annotations": record.annotations() } });
-        let patched = self
-            .leases
-            .patch(LEASE, &PatchParams::default(), &Patch::Merge(patch))
-            .await;
-        patched.with_context(|| format!("cannot write the lease {LEASE}"))?;
+    /// Records clusters in a new generation.
+    ///
+    /// # Errors
+    /// Somebody else has written since the record was read, or nobody answers.
+    pub(crate) async fn raise(
+        &self,
+        mut record: Record,
+        made: BTreeMap<&'static str, String>,
+    ) -> Result<()> {
+        record.generation += 1;
+        record.clusters.extend(made);
+        let Record {
+            generation,
+            clusters,
+            version,
+        } = &record;
+        tracing::info!(generation, ?clusters, "Recorded");
+        let patch = json!({
+            "metadata": { "annotations": record.annotations(), "resourceVersion": version }
+        });
+        let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
+        let patched = self.leases.patch(LEASE, &parameters, &patch);
+        timeout(PATIENCE, patched)
+            .await
+            .context("the API server did not answer in time")?
+            .with_context(|| format!("cannot write the lease {LEASE}"))?;
         Ok(())
     }
 }
@@ -146,15 +128,19 @@ impl Generations {
 
 impl Record {
     /// What is absent or makes no sense counts as nothing recorded.
-    fn parse(annotations: &BTreeMap<String, String>, databases: &[Database]) -> Self {
+    fn parse(annotations: &BTreeMap<String, String>) -> Self {
         let generation = annotations.get(GENERATION);
-        let id = |database: &Database| {
-            let id = annotations.get(&key(database.name()))?;
-            Some((database.name(), id.clone()))
+        let id = |database: &'static str| {
+            let id = annotations.get(&key(database))?;
+            Some((database, id.clone()))
         };
         Self {
             generation: generation.and_then(|text| text.parse().ok()).unwrap_or(0),
-            clusters: databases.iter().filter_map(id).collect(),
+            clusters: [NORTHBOUND.name, SOUTHBOUND.name]
+                .into_iter()
+                .filter_map(id)
+                .collect(),
+            version: None,
         }
     }
 
@@ -167,12 +153,9 @@ impl Record {
             .collect()
     }
 
-    /// Whether the cluster that was found is another than the recorded one.
-    fn outdates(&self, name: &'static str, found: &Clusters) -> bool {
-        match (self.clusters.get(name), found.get(name)) {
-            (Some(recorded), Some(found)) => recorded != found,
-            _ => false,
-        }
+    /// The id of a database's cluster.
+    pub(crate) fn cluster(&self, database: &str) -> Option<&str> {
+        self.clusters.get(database).map(String::as_str)
     }
 }
 
@@ -181,84 +164,27 @@ fn key(name: &str) -> String {
     format!("ovn.kubernetes.io/{name}-cluster-id")
 }
 
-/// Makes the files that there are not, and moves those of another address.
-///
-/// # Errors
-/// See [`Database::prepare`].
-pub(crate) async fn prepare(databases: &[Database]) -> Result<()> {
-    for database in databases {
-        let prepared = database.prepare().await;
-        prepared.with_context(|| format!("cannot prepare the database {}", database.name()))?;
-    }
-    Ok(())
-}
-
-async fn clusters(databases: &[Database]) -> Result<Clusters> {
-    let mut found = Clusters::new();
-    for database in databases {
-        if let Some(id) = database.cluster_id().await? {
-            found.insert(database.name(), id);
-        }
-    }
-    Ok(found)
-}
-
-async fn are_here(databases: &[Database]) -> Result<bool> {
-    for database in databases {
-        if !database.is_here().await? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-
     use super::*;
-    use crate::{
-        args::{Args, Role},
-        database::{NORTHBOUND, SOUTHBOUND},
-    };
-
-    fn databases() -> [Database; 2] {
-        let args = Args::try_parse_from(["x", "central", "--address=10.0.0.1"]).unwrap();
-        match args.role {
-            Role::Central(args) => [NORTHBOUND, SOUTHBOUND].map(|kind| Database::new(kind, &args)),
-            Role::Vswitch(_) => panic!("central was asked for"),
-        }
-    }
-
-    fn record() -> Record {
-        let clusters = [("nb", "n-1"), ("sb", "s-1")];
-        Record {
-            generation: 7,
-            clusters: clusters.map(|(name, id)| (name, id.to_owned())).into(),
-        }
-    }
 
     #[test]
     fn a_record_is_read_as_it_was_written() {
-        let annotations = record().annotations();
+        let clusters = [("nb", "n-1"), ("sb", "s-1")];
+        let record = Record {
+            generation: 7,
+            clusters: clusters.map(|(name, id)| (name, id.to_owned())).into(),
+            version: None,
+        };
+        let annotations = record.annotations();
         assert_eq!(annotations["ovn.kubernetes.io/nb-cluster-id"], "n-1");
-        assert_eq!(Record::parse(&annotations, &databases()), record());
+        assert_eq!(Record::parse(&annotations), record);
     }
 
     #[test]
-    fn a_lease_without_a_record_outdates_nothing() {
-        let empty = Record::parse(&BTreeMap::new(), &databases());
+    fn a_lease_without_a_record_names_no_cluster() {
+        let empty = Record::parse(&BTreeMap::new());
         assert_eq!(empty, Record::default());
-        assert!(!empty.outdates("nb", &record().clusters));
-    }
-
-    #[test]
-    fn only_a_file_of_another_cluster_is_out_of_date() {
-        let mut found = record().clusters;
-        found.insert("sb", "s-0".to_owned());
-        assert!(!record().outdates("nb", &found));
-        assert!(record().outdates("sb", &found));
-        found.remove("sb");
-        assert!(!record().outdates("sb", &found));
+        assert_eq!(empty.cluster("nb"), None);
     }
 }

@@ -13,13 +13,16 @@
 mod args;
 mod central;
 mod children;
+mod claims;
 mod database;
 mod generation;
-mod labels;
 mod lines;
+mod pods;
 mod probe;
 mod program;
+mod raft;
 mod unixctl;
+mod verdict;
 mod vswitch;
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! A program of OVN or Open vSwitch: its arguments, and the only place where one is started.
 
-use std::{ffi::OsString, io, path::Path, process::Stdio};
+use std::{ffi::OsString, fmt, io, path::Path, process::Stdio};
 
 use tokio::process::{Child, Command};
 
@@ -121,6 +121,15 @@ impl Program {
             name,
             said: text(&output.stderr),
         })
+    }
+}
+
+impl fmt::Display for Program {
+    /// Prints the words as one would type them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        let words = self.arguments.iter().map(|word| word.to_string_lossy());
+        words.into_iter().try_for_each(|word| write!(f, " {word}"))
     }
 }
 

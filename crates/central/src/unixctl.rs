@@ -48,8 +48,21 @@ pub(crate) fn socket(directory: &Path, program: &str, pid: u32) -> PathBuf {
 /// # Errors
 /// See [`UnixctlError`].
 pub(crate) async fn ask(socket: &Path, command: &str) -> Result<String, UnixctlError> {
+    tell(socket, command, &[]).await
+}
+
+/// Sends a command with arguments and returns what the program answers.
+///
+/// # Errors
+/// See [`UnixctlError`].
+pub(crate) async fn tell(
+    socket: &Path,
+    command: &str,
+    arguments: &[&str],
+) -> Result<String, UnixctlError> {
     let owned = || socket.to_owned();
-    let reply = timeout(PATIENCE, exchange(socket, command))
+    let request = json!({ "id": 0, "method": command, "params": arguments }).to_string();
+    let reply = timeout(PATIENCE, exchange(socket, &request))
         .await
         .map_err(|_elapsed| UnixctlError::Silent { socket: owned() })?
         .map_err(|source| UnixctlError::Unreachable {
@@ -71,9 +84,8 @@ pub(crate) async fn ask(socket: &Path, command: &str) -> Result<String, UnixctlE
 }
 
 /// `None` when what comes is no reply.
-async fn exchange(socket: &Path, command: &str) -> io::Result<Option<Reply>> {
+async fn exchange(socket: &Path, request: &str) -> io::Result<Option<Reply>> {
     let mut stream = UnixStream::connect(socket).await?;
-    let request = json!({ "id": 0, "method": command, "params": [] }).to_string();
     stream.write_all(request.as_bytes()).await?;
     let mut bytes = Vec::new();
     // nothing ends a message but its last brace

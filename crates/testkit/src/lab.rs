@@ -1,5 +1,7 @@
 //! A lab: two switches, a central part and nodes, laid out, run and taken down.
 
+mod members;
+
 use std::{
     env, fs,
     net::IpAddr,
@@ -18,6 +20,7 @@ use crate::{
     command::script,
     fault::Disk,
     inspection,
+    member::Member,
     netns::{self, Netns},
     network::{Families, MANAGEMENT, TUNNEL, add_address, plug},
     node::{MANAGEMENT_NIC, Node, Place, TUNNEL_NIC, Tunnels},
@@ -28,6 +31,7 @@ use crate::{
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 const CENTRAL_HOST: u8 = 2;
+const FIRST_MEMBER_HOST: u8 = 3;
 const FIRST_NODE_HOST: u8 = 11;
 const OUTSIDE_HOST: u8 = 100;
 /// Directories of labs; the id of the process that made one follows.
@@ -42,6 +46,7 @@ pub struct LabOptions {
     kubernetes: Kubernetes,
     tunnels: Tunnels,
     disk: Option<u64>,
+    members: u8,
 }
 
 /// Whether a lab has an API server.
@@ -76,6 +81,7 @@ impl LabOptions {
             kubernetes: Kubernetes::Absent,
             tunnels: Tunnels::ByLab,
             disk: None,
+            members: 0,
         }
     }
 
@@ -83,6 +89,13 @@ impl LabOptions {
     pub const fn small_disk(mut self, bytes: u64) -> Self {
         self.disk = Some(bytes);
         self
+    }
+
+    /// With databases and northd on hosts `central1`, `central2`..., by `kube-ovn-central`; with an
+    /// API server, too.
+    pub const fn central_members(mut self, members: u8) -> Self {
+        self.members = members;
+        self.with_api_server()
     }
 
     /// With other families.
@@ -197,16 +210,23 @@ impl Lab {
         let disk = options.disk;
         let disk = disk.map(|bytes| Disk::mount(&central_directory, bytes));
         let disk = disk.transpose()?;
-        let central = Central::start(central, programs.clone(), central_directory)?;
+        let start = match options.members {
+            0 => Central::start,
+            _ => Central::without_databases,
+        };
         let mut lab = Self {
             options,
             api_server,
             nodes: Vec::new(),
-            central,
+            central: start(central, programs.clone(), central_directory)?,
             switch,
             _disk: disk,
             directory,
         };
+        for number in 0..options.members {
+            let member = lab.new_member(number)?;
+            lab.central.add(member);
+        }
         for number in 0..options.nodes {
             let node = lab.lay_out_node(number, programs.clone())?;
             lab.nodes.push(node);
@@ -237,12 +257,21 @@ impl Lab {
     }
 
     async fn ready(&mut self) -> Result<()> {
-        self.central.ready().await?;
-        for node in &self.nodes {
-            node.ready().await?;
+        if self.options.members == 0 {
+            self.central.ready().await?;
         }
         if let Some(api_server) = &mut self.api_server {
             api_server.ready().await?;
+        }
+        if let Some(api_server) = self
+            .api_server
+            .as_ref()
+            .filter(|_| self.options.members > 0)
+        {
+            self.central.ready_members(api_server).await?;
+        }
+        for node in &self.nodes {
+            node.ready().await?;
         }
         Ok(())
     }
@@ -330,7 +359,10 @@ impl Lab {
     /// # Errors
     /// The lab has no addresses.
     pub fn northbound(&self) -> Result<String> {
-        self.remote(crate::ovn::NB_PORT)
+        match self.members() {
+            [] => self.remote(crate::ovn::NB_PORT),
+            _ => Ok(self.central.nb_socket()),
+        }
     }
 
     /// SB as a node reaches it.
@@ -338,7 +370,10 @@ impl Lab {
     /// # Errors
     /// The lab has no addresses.
     pub fn southbound(&self) -> Result<String> {
-        self.remote(SB_PORT)
+        match self.members() {
+            [] => self.remote(SB_PORT),
+            _ => Ok(self.central.sb_socket()),
+        }
     }
 
     fn remote(&self, port: u16) -> Result<String> {
@@ -389,8 +424,10 @@ impl Lab {
     /// Every namespace but those of pods.
     fn namespaces(&self) -> impl Iterator<Item = &Netns> {
         let nodes = self.nodes.iter().map(Node::netns);
+        let members = self.members().iter().map(Member::netns);
         [self.central.netns(), &self.switch]
             .into_iter()
+            .chain(members)
             .chain(nodes)
     }
 }

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use assets::DebianRoot;
 
-use crate::{command::Invocation, lab::PATIENCE, netns::Netns, process::Processes, wait_until};
+use crate::{
+    ApiServer, Database, Member, command::Invocation, lab::PATIENCE, netns::Netns,
+    process::Processes, wait_until,
+};
 
 /// Where the central part listens: NB and SB, as in a cluster.
 pub const NB_PORT: u16 = 6641;
@@ -35,6 +38,8 @@ pub struct Central {
     directory: PathBuf,
     programs: Programs,
     processes: Processes,
+    /// Hosts that have the databases in place of this one.
+    members: Vec<Member>,
 }
 
 // === impl OvnVersion ===
@@ -116,15 +121,34 @@ impl Central {
     /// # Errors
     /// A program cannot be started.
     pub(crate) fn start(netns: Netns, programs: Programs, directory: PathBuf) -> Result<Self> {
-        let central = Self {
+        let central = Self::without_databases(netns, programs, directory)?;
+        central.start_database("nb", "ovn/ovn-nb.ovsschema", NB_PORT)?;
+        central.start_database("sb", "ovn/ovn-sb.ovsschema", SB_PORT)?;
+        Ok(central)
+    }
+
+    /// The databases will be on other hosts ([`Central::add`]).
+    ///
+    /// # Errors
+    /// None; as [`Central::start`].
+    #[expect(clippy::unnecessary_wraps, reason = "in place of Central::start")]
+    pub(crate) fn without_databases(
+        netns: Netns,
+        programs: Programs,
+        directory: PathBuf,
+    ) -> Result<Self> {
+        Ok(Self {
             netns,
             directory,
             programs,
             processes: Processes::default(),
-        };
-        central.start_database("nb", "ovn/ovn-nb.ovsschema", NB_PORT)?;
-        central.start_database("sb", "ovn/ovn-sb.ovsschema", SB_PORT)?;
-        Ok(central)
+            members: Vec::new(),
+        })
+    }
+
+    /// A host that has the databases; it starts in [`Central::ready_members`].
+    pub(crate) fn add(&mut self, member: Member) {
+        self.members.push(member);
     }
 
     /// One member of a raft cluster: a standalone server cannot resume a monitor (T8 of the
@@ -184,6 +208,25 @@ impl Central {
             .await?;
         }
         self.start_northd()?;
+        self.answers().await
+    }
+
+    /// Creates the members' pods, starts all at once, and waits until northd has compiled the empty
+    /// NB.
+    ///
+    /// # Errors
+    /// It has not after [`PATIENCE`].
+    pub(crate) async fn ready_members(&self, api_server: &ApiServer) -> Result<()> {
+        for member in &self.members {
+            member.create_pod(api_server).await?;
+        }
+        for member in &self.members {
+            member.start()?;
+        }
+        self.answers().await
+    }
+
+    async fn answers(&self) -> Result<()> {
         wait_until("northd answers", PATIENCE, async || {
             self.nbctl(["--timeout=1", "--wait=sb", "sync"]).map(drop)
         })
@@ -205,14 +248,28 @@ impl Central {
         &self.netns
     }
 
-    /// NB by its unix socket, as `--db` takes it.
-    pub fn nb_socket(&self) -> String {
-        format!("unix:{}", self.file("nb", "sock").display())
+    /// The hosts that have the databases, if there are some.
+    pub fn members(&self) -> &[Member] {
+        &self.members
     }
 
-    /// SB by its unix socket.
+    /// NB by its unix socket, as `--db` takes it; by the members' addresses where there are some.
+    pub fn nb_socket(&self) -> String {
+        self.socket(Database::Northbound)
+    }
+
+    /// SB, likewise.
     pub fn sb_socket(&self) -> String {
-        format!("unix:{}", self.file("sb", "sock").display())
+        self.socket(Database::Southbound)
+    }
+
+    fn socket(&self, database: Database) -> String {
+        let remotes = self.members.iter().map(|member| member.remote(database));
+        let remotes: Vec<_> = remotes.collect();
+        if remotes.is_empty() {
+            return format!("unix:{}", self.file(database.name(), "sock").display());
+        }
+        remotes.join(",")
     }
 
     /// Runs `ovn-nbctl`.
@@ -267,6 +324,7 @@ impl Central {
     ) -> Result<String> {
         self.programs
             .command(program)?
+            .in_netns(self.netns.path())
             .arg(format!("--db={database}"))
             .args(arguments.into_iter().map(|word| word.as_ref().to_owned()))
             .read()
