@@ -1,5 +1,6 @@
 //! The node's own kernel state and Open vSwitch: what every change goes through.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use daemon_plan::tunnel::TunnelBridge;
@@ -163,10 +164,16 @@ impl Host {
     /// Removes the ports of attachments whose link is gone, as all are after a reboot. Returns their
     /// number.
     pub(crate) async fn prune(&self) -> Result<usize, Error> {
+        // ports before links: an ADD makes the link first
+        let attachments = self.ovs.attachments()?;
+        if attachments.is_empty() {
+            return Ok(0);
+        }
+        let links = link::names(&self.kernel.netlink).await?;
+        let links: BTreeSet<_> = links.into_values().collect();
         let mut pruned = 0;
-        for attachment in self.ovs.attachments()? {
-            let link = link::observe(&self.kernel.netlink, &attachment.name).await?;
-            if link.is_none() {
+        for attachment in attachments {
+            if !links.contains(&attachment.name) {
                 pruned += self.no_port(&attachment.name).await?;
             }
         }

@@ -20,6 +20,7 @@ use kit::shutdown::Shutdown;
 use linux::link::InvalidLinkName;
 use model::{NodeName, Provider};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::host::{self, Host};
 use crate::object::{Node, Overlay};
@@ -42,6 +43,11 @@ pub(crate) use tunnel::{Carrier, Tunnel, give_back};
 const TICK: Duration = Duration::from_secs(5);
 /// Events come in bursts, of which the first is enough.
 const SETTLE: Duration = Duration::from_millis(50);
+/// How many times as long as it observed, and found all right, the loop then lets events gather:
+/// most are of pods that come and go, and with more pods each observation takes longer.
+const REST: u32 = 9;
+/// But no longer than this.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Keeps the node as it should be.
 #[derive(Debug)]
@@ -99,7 +105,7 @@ impl NodeLoop {
     ) {
         let mut ovs = self.host.ovs.watch();
         while !shutdown.is_cancelled() {
-            self.settle().await;
+            let gather = self.settle().await;
             tokio::select! {
                 _ = ovs.changed() => {}
                 _ = self.node.changed() => {}
@@ -108,14 +114,19 @@ impl NodeLoop {
                 () = sleep(TICK) => {}
                 () = shutdown.cancelled() => return,
             }
-            sleep(SETTLE).await;
+            sleep(gather).await;
             while kernel.next().now_or_never().flatten().is_some() {}
         }
     }
 
-    async fn settle(&mut self) {
+    /// Returns for how long events may gather before it is time to observe again.
+    async fn settle(&mut self) -> Duration {
+        let begun = Instant::now();
         match self.reconcile().await {
-            Ok(0) => self.is_up.met(),
+            Ok(0) => {
+                self.is_up.met();
+                return (begun.elapsed() * REST).clamp(SETTLE, LONGEST);
+            }
             Ok(changes) => {
                 self.is_up.met();
                 tracing::info!(changes, "Node changed");
@@ -126,6 +137,7 @@ impl NodeLoop {
                 self.is_up.unmet(why);
             }
         }
+        SETTLE
     }
 
     async fn reconcile(&mut self) -> Result<usize, Error> {

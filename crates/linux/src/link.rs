@@ -8,7 +8,7 @@ use model::MacAddr;
 #[cfg(feature = "kernel")]
 mod kernel;
 #[cfg(feature = "kernel")]
-pub use kernel::{apply, create_veth, delete, list, observe, reconcile, with_address};
+pub use kernel::{apply, create_veth, delete, list, names, observe, reconcile, with_address};
 
 /// The alias (`ip -details link`) of every link that kube-ovn made.
 pub const MARK: &str = "kube-ovn";

@@ -1,4 +1,4 @@
-//! Routes of the main table: ours, and those of others by one link.
+//! Routes of the main table: ours, and those of others.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -10,7 +10,7 @@ use daemon_plan::tunnel::{
 use daemon_plan::{TunnelInputs, TunnelRule, TunnelState, tunnel_state};
 use linux::link::{self, Admin, Desired, End, InvalidLinkName};
 use linux::nft::Family;
-use linux::route::{self, Route};
+use linux::route::{self, Route, Routes};
 use linux::{LinkName, address};
 use model::Provider;
 
@@ -203,7 +203,7 @@ pub(crate) async fn give_back(host: &Host, record: &Record) -> Result<usize, Err
 
 /// The recorded routes that `link` lacks.
 async fn add_routes(host: &Host, link: &LinkName, record: &Record) -> Result<usize, Error> {
-    let there = route::observe_others(&host.kernel.netlink, link).await?;
+    let there = route::observe_others(&host.kernel.netlink).await?;
     let recorded = record.routes.iter().map(|hop| Route {
         destination: hop.destination,
         gateway: hop.gateway,
@@ -219,6 +219,7 @@ async fn add_routes(host: &Host, link: &LinkName, record: &Record) -> Result<usi
 /// The links that may carry tunnels, in the kernel's order.
 async fn nics(host: &Host) -> Result<Vec<Nic>, Error> {
     let netlink = &host.kernel.netlink;
+    let routes = route::observe_others(netlink).await?;
     let mut nics = Vec::new();
     for (name, link) in link::list(netlink).await? {
         let is_ours = link.alias.as_deref() == Some(link::MARK);
@@ -229,20 +230,20 @@ async fn nics(host: &Host) -> Result<Vec<Nic>, Error> {
             mac,
             mtu: link.mtu,
             addresses: address::list(netlink, link.index).await?,
-            routes: hops(host, &name).await?,
+            routes: hops(&routes, &name),
             name,
         });
     }
     Ok(nics)
 }
 
-async fn hops(host: &Host, link: &LinkName) -> Result<BTreeSet<Hop>, Error> {
-    let routes = route::observe_others(&host.kernel.netlink, link).await?;
-    let hop = |route: &Route| Hop {
+fn hops(routes: &Routes, link: &LinkName) -> BTreeSet<Hop> {
+    let by_link = routes.iter().filter(|route| route.link == *link);
+    let hops = by_link.map(|route| Hop {
         destination: route.destination,
         gateway: route.gateway,
-    };
-    Ok(routes.iter().map(hop).collect())
+    });
+    hops.collect()
 }
 
 /// The address that packets to `peer` leave with, by the kernel's routes. Nothing is sent.

@@ -5,13 +5,15 @@
     reason = "the kernel adds attributes with every release, and we read a few of them"
 )]
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
 use futures::TryStreamExt;
 use model::MacAddr;
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkMessage,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage,
 };
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
@@ -38,22 +40,32 @@ pub async fn observe(netlink: &Netlink, name: &LinkName) -> Result<Option<Actual
 /// # Errors
 /// When the kernel refuses to tell.
 pub async fn list(netlink: &Netlink) -> Result<Vec<(LinkName, Actual)>, Error> {
-    let messages = netlink.links().get().execute();
-    let messages: Vec<LinkMessage> = messages
-        .try_collect()
-        .await
-        .map_err(|error| Error::netlink("list links", error))?;
-    let named = messages.iter().filter_map(|message| {
-        let name = message
-            .attributes
-            .iter()
-            .find_map(|attribute| match attribute {
-                LinkAttribute::IfName(name) => LinkName::new(name.as_str()).ok(),
-                _ => None,
-            });
-        Some((name?, parse(message)))
-    });
+    let messages = dump(netlink).await?;
+    let named = messages
+        .iter()
+        .filter_map(|message| Some((name(message)?, parse(message))));
     Ok(named.collect())
+}
+
+/// The names of all links, by index.
+///
+/// # Errors
+/// When the kernel refuses to tell.
+pub async fn names(netlink: &Netlink) -> Result<BTreeMap<u32, LinkName>, Error> {
+    let messages = dump(netlink).await?;
+    let named = messages
+        .iter()
+        .filter_map(|message| Some((message.header.index, name(message)?)));
+    Ok(named.collect())
+}
+
+/// Without counters, which are half of what the kernel would tell of each of many links.
+async fn dump(netlink: &Netlink) -> Result<Vec<LinkMessage>, Error> {
+    let mask = vec![LinkExtentMask::SkipStats];
+    let request = netlink.links().get();
+    let request = request.set_filter_mask(AddressFamily::Unspec, mask);
+    let messages = request.execute().try_collect().await;
+    messages.map_err(|error| Error::netlink("list links", error))
 }
 
 /// The link that has `address`; `None` when there is none.
@@ -175,6 +187,14 @@ fn born<T>(message: LinkMessageBuilder<T>, end: &End) -> LinkMessageBuilder<T> {
         Some(mtu) => message.mtu(mtu),
         None => message,
     }
+}
+
+fn name(message: &LinkMessage) -> Option<LinkName> {
+    let mut attributes = message.attributes.iter();
+    attributes.find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => LinkName::new(name.as_str()).ok(),
+        _ => None,
+    })
 }
 
 fn parse(message: &LinkMessage) -> Actual {

@@ -12,7 +12,6 @@ use futures::TryStreamExt;
 use ipnet::IpNet;
 use model::{Cidr, IpFamily};
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::link::LinkAttribute;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -30,15 +29,13 @@ pub async fn observe(netlink: &Netlink) -> Result<Routes, Error> {
     select(netlink, is_ours).await
 }
 
-/// The routes by `link` that an administrator or a program made: neither ours, nor those that the
-/// kernel makes for addresses or hears from routers.
+/// The routes that an administrator or a program made: neither ours, nor those that the kernel makes
+/// for addresses or hears from routers.
 ///
 /// # Errors
 /// When the kernel refuses to tell.
-pub async fn observe_others(netlink: &Netlink, link: &LinkName) -> Result<Routes, Error> {
-    let mut routes = select(netlink, is_of_others).await?;
-    routes.retain(|route| route.link == *link);
-    Ok(routes)
+pub async fn observe_others(netlink: &Netlink) -> Result<Routes, Error> {
+    select(netlink, is_of_others).await
 }
 
 /// Adds a route as an administrator does, in place of one to the same destination.
@@ -50,7 +47,7 @@ pub async fn add_static(netlink: &Netlink, route: &Route) -> Result<(), Error> {
 }
 
 async fn select(netlink: &Netlink, keep: fn(&RouteMessage) -> bool) -> Result<Routes, Error> {
-    let names = link_names(netlink).await?;
+    let names = link::names(netlink).await?;
     let mut routes = Routes::new();
     for family in IpFamily::ALL {
         let mut request = RouteMessage::default();
@@ -134,27 +131,6 @@ async fn message(
         message = message.scope(RouteScope::Link);
     }
     Ok(message.build())
-}
-
-async fn link_names(netlink: &Netlink) -> Result<BTreeMap<u32, LinkName>, Error> {
-    let links: Vec<_> = netlink
-        .links()
-        .get()
-        .execute()
-        .try_collect()
-        .await
-        .map_err(|error| Error::netlink("list links", error))?;
-    let named = links.into_iter().filter_map(|link| {
-        let name = link
-            .attributes
-            .into_iter()
-            .find_map(|attribute| match attribute {
-                LinkAttribute::IfName(name) => LinkName::new(name).ok(),
-                _ => None,
-            });
-        Some((link.header.index, name?))
-    });
-    Ok(named.collect())
 }
 
 const OURS: RouteProtocol = RouteProtocol::Other(PROTOCOL);
