@@ -3,11 +3,13 @@
 #![cfg(test)]
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
+use model::DualStack;
 use serde_json::{Value, json};
 use testkit::bin::bin;
 use testkit::command::Invocation;
@@ -19,6 +21,7 @@ use testkit::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(15);
+const PODS: usize = 50;
 
 /// Codes of the CNI specification, section 5, and our own.
 mod code {
@@ -104,19 +107,20 @@ fn gc_releases_exactly_what_the_runtime_does_not_list() {
 }
 
 #[test]
-fn twenty_pods_are_attached_and_released_at_once() {
+fn fifty_pods_are_attached_and_released_at_once_and_no_two_share_an_address() {
     lab::run(one_node(), async |lab| {
         let cluster = Cluster::start(lab).await?;
         let before = ports(lab)?;
         let mut sandboxes = Vec::new();
-        for number in 0..20 {
+        for number in 0..PODS {
             let pod = pod(&format!("p{number}")).on("n1").build();
             let pod = lab.api_server()?.create_pod(&pod).await?;
             sandboxes.push(cluster.sandbox(&pod, "n1")?);
         }
-        let addresses = each(&sandboxes, Sandbox::add)?;
-        let distinct: BTreeSet<String> = addresses.iter().map(ToString::to_string).collect();
-        assert_eq!(distinct.len(), sandboxes.len());
+        let results = each(&sandboxes, Sandbox::add)?;
+        let addresses = results.iter().flat_map(DualStack::values);
+        let distinct: BTreeSet<&IpAddr> = addresses.collect();
+        assert_eq!(distinct.len(), 2 * PODS, "each has one of each family");
         each(&sandboxes, Sandbox::del)?;
         assert_eq!(ports(lab)?, before);
         Ok(())

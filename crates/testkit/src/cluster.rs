@@ -205,6 +205,15 @@ impl<'lab> Cluster<'lab> {
             .read()
     }
 
+    /// The process id of the daemon of a node.
+    ///
+    /// # Errors
+    /// It was not started.
+    pub fn daemon_id(&self, node: &Node) -> Result<u32> {
+        let id = |daemon: &mut Process| Ok(daemon.id());
+        self.processes.with(&daemon(node.name()), id)
+    }
+
     /// What the daemon of a node says about its readiness.
     ///
     /// # Errors
@@ -259,6 +268,15 @@ impl<'lab> Cluster<'lab> {
     pub fn sandbox(&self, pod: &Pod, node: &str) -> Result<Sandbox> {
         let node = self.lab.node(node)?;
         Sandbox::create(node, pod, &socket(node))
+    }
+
+    /// The same in a namespace that was made before.
+    ///
+    /// # Errors
+    /// The lab has no such node.
+    pub fn sandbox_within(&self, netns: Netns, pod: &Pod, node: &str) -> Result<Sandbox> {
+        let node = self.lab.node(node)?;
+        Sandbox::within(netns, node, pod, &socket(node))
     }
 }
 

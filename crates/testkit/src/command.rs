@@ -158,6 +158,18 @@ impl Invocation {
         line
     }
 
+    /// The words alone, without a namespace and without anybody who would end it, and its input:
+    /// for whoever times it, since each wrapper takes longer to start than a small program runs.
+    #[expect(clippy::disallowed_methods, reason = "a lab is made of programs")]
+    pub fn bare(&self) -> (Command, &[u8]) {
+        let mut words = self.words.iter();
+        let mut command = Command::new(words.next().cloned().unwrap_or_default());
+        command
+            .args(words)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        (command, &self.input)
+    }
+
     /// `<bound> <command line>`.
     #[expect(clippy::disallowed_methods, reason = "a lab is made of programs")]
     fn command(&self, bound: &[&str]) -> Command {

@@ -44,9 +44,17 @@ impl Sandbox {
     /// The namespace cannot be made.
     pub fn create(node: &Node, pod: &Pod, daemon_socket: &Path) -> Result<Self> {
         let name = pod.metadata.name.as_deref().context("a pod has a name")?;
+        Self::within(Netns::create(name)?, node, pod, daemon_socket)
+    }
+
+    /// The same with a namespace that was made before.
+    ///
+    /// # Errors
+    /// The pod has no name.
+    pub fn within(netns: Netns, node: &Node, pod: &Pod, daemon_socket: &Path) -> Result<Self> {
+        let name = pod.metadata.name.as_deref().context("a pod has a name")?;
         let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
         let uid = pod.metadata.uid.as_deref().unwrap_or_default();
-        let netns = Netns::create(name)?;
         let container_id = container_id();
         let args = format!(
             "IgnoreUnknown=1;K8S_POD_NAMESPACE={namespace};K8S_POD_NAME={name};\
