@@ -82,6 +82,17 @@ async fn a_daemon_that_comes_back_within_a_second_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_call_that_a_dying_daemon_broke_off_is_made_again_with_the_next() {
+    let daemon = Daemon::absent();
+    let config = daemon.config("1.0.0");
+    let (ended, ()) = tokio::join!(
+        Plugin::add().run(&config),
+        daemon.start_after_a_death(result(RESULT))
+    );
+    assert_eq!(ended.output, RESULT);
+}
+
+#[tokio::test]
 async fn version_is_answered_without_a_daemon() {
     let ended = Plugin::new("VERSION")
         .run("{\"cniVersion\":\"0.4.0\"}")

@@ -11,6 +11,7 @@ use proto::cni::v1::{
     descriptors::FILE_DESCRIPTOR_SET,
 };
 use tempfile::TempDir;
+use tokio::net::UnixListener;
 use tonic::{Request, Response, Status};
 
 type Calls = Arc<Mutex<Vec<(&'static str, CniRequest)>>>;
@@ -61,6 +62,14 @@ impl Daemon {
     pub(super) async fn start_later(&self, reply: CniReply) {
         kit::backoff::sleep(Duration::from_millis(400)).await;
         self.start(Ok(reply)).await;
+    }
+
+    /// Starts when another has taken a call and died of it.
+    pub(super) async fn start_after_a_death(&self, reply: CniReply) {
+        let dying = UnixListener::bind(&self.socket).unwrap();
+        let call = dying.accept().await.unwrap();
+        drop((dying, call));
+        self.start_later(reply).await;
     }
 
     /// A configuration that names the socket, with white space that a parser would lose.

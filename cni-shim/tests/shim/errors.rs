@@ -76,10 +76,10 @@ async fn a_daemon_that_breaks_off_is_to_be_tried_again() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_is_not_there_is_reported_with_its_socket_and_the_remedy_in_time() {
+async fn status_tells_at_once_of_an_absent_daemon_with_its_socket_and_the_remedy() {
     let daemon = Daemon::absent();
-    let ended = Plugin::add().run(&daemon.config("1.0.0")).await;
-    let object = assert_error(&ended, 11, "1.0.0");
+    let ended = Plugin::new("STATUS").run(&daemon.config("1.1.0")).await;
+    let object = assert_error(&ended, 50, "1.1.0");
     let msg = object["msg"].as_str().unwrap();
     assert!(
         msg.contains(daemon.socket()) && msg.contains("see the kube-ovn-cni pod"),
@@ -92,16 +92,6 @@ async fn a_daemon_that_is_not_there_is_reported_with_its_socket_and_the_remedy_i
 async fn a_socket_left_by_a_dead_daemon_is_reported_as_absence() {
     let daemon = Daemon::absent();
     drop(UnixListener::bind(daemon.socket()).unwrap());
-    assert_error(
-        &Plugin::add().run(&daemon.config("1.0.0")).await,
-        11,
-        "1.0.0",
-    );
-}
-
-#[tokio::test]
-async fn status_without_a_daemon_says_that_no_container_can_be_attached() {
-    let daemon = Daemon::absent();
     let ended = Plugin::new("STATUS").run(&daemon.config("1.1.0")).await;
     assert_error(&ended, 50, "1.1.0");
 }
@@ -183,10 +173,10 @@ async fn a_socket_that_cannot_be_reached_is_an_error_and_no_panic() {
         &too_long,
     ];
     let runs = sockets.map(|socket| async move {
-        let config = json!({ "cniVersion": "1.0.0", "server_socket": socket });
-        Plugin::add().run(&config.to_string()).await
+        let config = json!({ "cniVersion": "1.1.0", "server_socket": socket });
+        Plugin::new("STATUS").run(&config.to_string()).await
     });
     for ended in join_all(runs).await {
-        assert_error(&ended, 11, "1.0.0");
+        assert_error(&ended, 50, "1.1.0");
     }
 }
