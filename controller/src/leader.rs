@@ -6,8 +6,10 @@
 //!                    exit <--lease lost, canary mute---+
 //! ```
 //!
-//! A process leads at most once: whoever loses the lease ends, and stands by after its restart.
-//! The lease is given back only when nothing is written any more.
+//! Whoever loses the lease ends, and stands by after its restart. Where only the API server was
+//! silent, all of the process begins anew, with nothing kept ([`is_silenced`]): a container that
+//! ended as often as that would be made to wait longer and longer. The lease is given back only
+//! when nothing is written any more.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -133,6 +135,12 @@ impl Leader {
     }
 }
 
+/// Whether a controller ended, with all its tasks, because the API server was away for too long.
+pub(crate) fn is_silenced(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain();
+    causes.any(|cause| matches!(cause.downcast_ref(), Some(Lost::NotRenewed { .. })))
+}
+
 async fn hold(election: Election, tenure: Tenure, shutdown: Shutdown) -> Result<(), Lost> {
     match shutdown.run_until_cancelled(election.hold(tenure)).await {
         Some(lost) => Err(lost),
@@ -173,4 +181,33 @@ async fn ensure(
 fn warn(error: &kube::Error) {
     let error = kit::error::Chain(error);
     tracing::warn!(%error, "Cannot create the default objects; are the CRDs of deploy/crds installed?");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn ended_by(lost: Lost) -> anyhow::Error {
+        let mut tasks = Tasks::new(Shutdown::new());
+        tasks.spawn("lease", async { Err(lost) });
+        let leader = async { anyhow::Ok(tasks.join(GRACE).await?) };
+        let mut program = Tasks::new(Shutdown::new());
+        program.spawn("leader", leader);
+        program.join(GRACE).await.unwrap_err().into()
+    }
+
+    #[tokio::test]
+    async fn a_silent_api_server_is_no_reason_to_end() {
+        let name = "kube-ovn-controller".to_owned();
+        let silence = Duration::from_secs(10);
+        let silenced = ended_by(Lost::NotRenewed { name, silence }).await;
+        assert!(is_silenced(&silenced), "{silenced:#}");
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_another_holds_is_one() {
+        let (name, holder) = ("kube-ovn-controller".to_owned(), "other".to_owned());
+        let taken = ended_by(Lost::Taken { name, holder }).await;
+        assert!(!is_silenced(&taken), "{taken:#}");
+    }
 }

@@ -44,18 +44,26 @@ async fn main() -> anyhow::Result<()> {
     kit::telemetry::init(&args.log)?;
     args.check()?;
     let shutdown = kit::shutdown::on_signal()?;
-    run(args, shutdown).await
+    loop {
+        match run(&args, shutdown.child_token()).await {
+            Err(error) if leader::is_silenced(&error) && !shutdown.is_cancelled() => {
+                tracing::warn!(error = format!("{error:#}"), "Beginning anew");
+            }
+            ended => return ended,
+        }
+    }
 }
 
-/// Every task and channel of the program. What writes is in [`leader`].
-async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
-    let kubernetes = kubernetes_client(&args).await?;
+/// Every task and channel of the program. What writes is in [`leader`]. Nothing is left when it
+/// returns, except with an error that tells of tasks that did not end.
+async fn run(args: &Args, shutdown: Shutdown) -> anyhow::Result<()> {
+    let kubernetes = kubernetes_client(args).await?;
     let registry = Registry::new()?;
     let metrics = Metrics::register(&registry)?;
     let readiness = Readiness::new();
     let warm = readiness.condition("warm");
     let index = Shared::new(Index::new(args.defaults()));
-    let (nb, driver, secured) = northbound(&args, &kubernetes)?;
+    let (nb, driver, secured) = northbound(args, &kubernetes)?;
 
     let mut tasks = Tasks::new(shutdown.clone());
     let admin = args.admin.admin_address;
@@ -131,10 +139,8 @@ fn northbound(
 }
 
 async fn kubernetes_client(args: &Args) -> anyhow::Result<Client> {
-    if rustls::crypto::ring::default_provider()
-        .install_default()
-        .is_err()
-    {
+    let provider = rustls::crypto::ring::default_provider();
+    if provider.install_default().is_err() {
         tracing::debug!("A TLS provider is installed already");
     }
     let config = match &args.kubeconfig {

@@ -107,7 +107,8 @@ impl Tasks {
     /// Waits for shutdown, or for the first task that ends, and then at most `grace` for the others.
     ///
     /// # Errors
-    /// The first failure, which is usually the cause of any others.
+    /// That tasks are left, since then nothing else can be relied on; else the first failure,
+    /// which is usually the cause of any others.
     pub async fn join(mut self, grace: Duration) -> Result<(), TaskError> {
         let first = tokio::select! {
             Some(joined) = self.running.next() => verdict(joined, self.shutdown.is_cancelled()),
@@ -115,11 +116,14 @@ impl Tasks {
         };
         self.shutdown.cancel();
         let drained = tokio::time::timeout(grace, drain(&mut self.running)).await;
-        first?;
-        drained.map_err(|_elapsed| TaskError::Stuck {
-            count: self.running.len(),
-            grace,
-        })?
+        let Ok(drained) = drained else {
+            if let Err(cause) = first {
+                tracing::error!(cause = %crate::error::Chain(&cause), "Tasks do not end");
+            }
+            let count = self.running.len();
+            return Err(TaskError::Stuck { count, grace });
+        };
+        first.and(drained)
     }
 }
 
@@ -218,6 +222,15 @@ mod tests {
         let (mut tasks, shutdown) = program();
         tasks.spawn("deaf", std::future::pending::<Result<(), Infallible>>());
         shutdown.cancel();
+        let error = tasks.join(GRACE).await.unwrap_err();
+        assert_eq!(error.to_string(), "1 tasks did not end within 5s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_does_not_hide_that_a_task_is_left() {
+        let (mut tasks, _shutdown) = program();
+        tasks.spawn("deaf", std::future::pending::<Result<(), Infallible>>());
+        tasks.spawn("server", async { Err(io::Error::other("address in use")) });
         let error = tasks.join(GRACE).await.unwrap_err();
         assert_eq!(error.to_string(), "1 tasks did not end within 5s");
     }
