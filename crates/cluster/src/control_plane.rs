@@ -18,7 +18,6 @@ use crate::{
     directory::{Directory, create},
     identity::{self, User},
     network,
-    program::{self, Program},
 };
 
 /// Its name among the control groups.
@@ -58,14 +57,11 @@ pub(crate) fn start(directory: &Directory, families: Families, nodes: &[String])
         .try_for_each(|program| spawn(program, directory, families))
 }
 
-/// Starts those programs that do not run, as systemd would, without waiting for any.
+/// Starts those programs that have ended, as systemd would, without waiting for any.
 pub(crate) fn start_again(directory: &Directory, families: Families) -> Result<()> {
-    for detached in programs(directory) {
-        if program::find(GROUP, &Program::named(detached.name()))?.is_empty() {
-            spawn(&detached, directory, families)?;
-        }
-    }
-    Ok(())
+    let programs = programs(directory);
+    let mut ended = programs.iter().filter(|program| program.check().is_err());
+    ended.try_for_each(|program| spawn(program, directory, families))
 }
 
 fn spawn(program: &Detached, directory: &Directory, families: Families) -> Result<()> {

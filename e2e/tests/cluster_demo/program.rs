@@ -68,6 +68,20 @@ pub(crate) fn shared() -> Result<Cluster> {
     Cluster::open(&directory())
 }
 
+/// Runs a test on [`shared`].
+///
+/// # Panics
+/// When it fails.
+#[track_caller]
+pub(crate) fn run(test: impl AsyncFnOnce(&Cluster) -> Result<()>) {
+    let cluster = shared().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    if let Err(error) = runtime.block_on(test(&cluster)) {
+        panic!("{error:#}");
+    }
+}
+
 /// Takes down what an interrupted run left behind, if it does not run any more.
 fn discard_broken() -> Result<()> {
     let Ok(cluster) = Cluster::open(&directory()) else {

@@ -71,4 +71,12 @@ impl Node {
         let first = processes.first().context("there is one")?;
         Ok(PathBuf::from(format!("/proc/{first}/ns/net")))
     }
+
+    /// Whether a container of a pod has a process.
+    ///
+    /// # Errors
+    /// The control groups cannot be read.
+    pub fn runs_container(&self, id: &str) -> Result<bool> {
+        Ok(!id.is_empty() && !cgroup::members_of(self.name(), id)?.is_empty())
+    }
 }
