@@ -9,6 +9,7 @@
 //! Members find each other by their pods ([`crate::pods`]), never by a list of addresses. Which
 //! clusters are current is recorded in a Lease ([`crate::generation`]).
 
+mod gate;
 mod northd;
 mod seat;
 mod serve;
@@ -118,8 +119,8 @@ impl Site {
     /// Settles and serves in turn, for ever.
     async fn live(&self, children: &mut Children) -> Result<()> {
         loop {
-            self.settle().await?;
-            let turn = self.serve(children).await?;
+            let generation = self.settle().await?;
+            let turn = self.serve(children, generation).await?;
             tracing::warn!(?turn, "The databases do not go on as they are");
             children.stop().await;
             self.unmet();

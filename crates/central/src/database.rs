@@ -64,6 +64,13 @@ pub(crate) struct Database {
     tls: Vec<String>,
 }
 
+/// Who may reach a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    ToThisHost,
+    ToAll,
+}
+
 /// Why a database cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DatabaseError {
@@ -114,13 +121,19 @@ impl Database {
         self.kind.name
     }
 
-    /// The server.
-    pub(crate) fn server(&self) -> Program {
+    /// Whether northd makes its content.
+    pub(crate) fn is_compiled(&self) -> bool {
+        self.kind.name == SOUTHBOUND.name
+    }
+
+    /// The server, which other hosts may reach as well; see also [`Database::listen`].
+    pub(crate) fn server(&self, shown: Shown) -> Program {
+        let listen = format!("--remote={}", self.listen);
         Program::new("ovsdb-server")
             .titled(self.kind.name)
             .directory("OVS_RUNDIR", &self.run_directory)
             .arg(format!("--remote=p{}", self.remote()))
-            .arg(format!("--remote={}", self.listen))
+            .args((shown == Shown::ToAll).then_some(listen))
             .path_option("--unixctl", &self.control())
             .path_option("--pidfile", &self.run_file("pid"))
             .args(self.tls.iter().cloned())

@@ -19,6 +19,8 @@ pub(crate) struct Probe {
     pub(crate) command: &'static str,
     /// How the answer of a program that works begins; `not connected` must not pass for `connected`.
     pub(crate) wanted: &'static str,
+    /// What to tell it upon another answer.
+    pub(crate) otherwise: Option<&'static str>,
 }
 
 // === impl Probe ===
@@ -49,6 +51,11 @@ impl Probe {
             .map_err(|error| Chain(&error).to_string())?;
         if answer.starts_with(self.wanted) {
             return Ok(());
+        }
+        if let Some(command) = self.otherwise {
+            unixctl::ask(&socket, command)
+                .await
+                .map_err(|error| Chain(&error).to_string())?;
         }
         Err(answer)
     }

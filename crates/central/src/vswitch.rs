@@ -83,6 +83,7 @@ async fn start(args: &VswitchArgs, process: &Process, children: &mut Children) -
         directory: args.run_directory.clone(),
         command: "version",
         wanted: "ovs-vswitchd (Open vSwitch)",
+        otherwise: None,
     };
     drop(kit::spawn(
         "ovs-vswitchd",
@@ -95,6 +96,8 @@ async fn start(args: &VswitchArgs, process: &Process, children: &mut Children) -
         directory: args.ovn_run_directory.clone(),
         command: "connection-status",
         wanted: "connected",
+        // a cluster that was made anew counts its transactions from nothing, and would be refused
+        otherwise: Some("sb-cluster-state-reset"),
     };
     drop(kit::spawn(
         "ovn-controller",

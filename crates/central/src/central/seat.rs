@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use kit::{error::Chain, readiness::Condition};
 use tokio::time::Instant;
 
-use super::{Census, Turn};
+use super::{Census, Turn, gate::Gate};
 use crate::{
     children::Running,
     claims::Claim,
@@ -32,6 +32,7 @@ pub(super) struct Seat<'a> {
     database: &'a Database,
     condition: &'a Condition,
     running: Running,
+    gate: Gate,
     /// What we are of the cluster, as far as is known.
     claim: Claim,
     status: Option<Status>,
@@ -52,13 +53,14 @@ impl<'a> Seat<'a> {
     pub(super) async fn new(
         database: &'a Database,
         condition: &'a Condition,
-        running: Running,
+        (running, gate): (Running, Gate),
     ) -> Self {
         let now = Instant::now();
         Self {
             database,
             condition,
             running,
+            gate,
             claim: Claim::of_file(&database.look().await, 0),
             status: None,
             begun: now,
@@ -76,6 +78,11 @@ impl<'a> Seat<'a> {
     pub(super) fn leads(&self) -> bool {
         let status = self.status.as_ref();
         status.is_some_and(|status| status.leads && status.is_connected())
+    }
+
+    /// Whether clients shall come to us.
+    pub(super) fn invites(&self) -> bool {
+        self.leads() && self.gate.is_open()
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -106,6 +113,7 @@ impl<'a> Seat<'a> {
         if self.is_connected() {
             self.connected = Instant::now();
             self.condition.met();
+            self.gate.keep(self.database, &self.running).await;
         } else if self.status.is_some() {
             self.condition.unmet("it hears no leader");
         }

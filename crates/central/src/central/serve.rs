@@ -11,6 +11,7 @@ use tokio::{
 
 use super::{
     Census, NORTHD, Pod, Site, Turn,
+    gate::Gate,
     northd::{self, Work},
     seat::Seat,
 };
@@ -38,8 +39,8 @@ impl Site {
     ///
     /// # Errors
     /// A database cannot be converted.
-    pub(super) async fn serve(&self, children: &mut Children) -> Result<Turn> {
-        let service = Service::start(self, children).await;
+    pub(super) async fn serve(&self, children: &mut Children, generation: u64) -> Result<Turn> {
+        let service = Service::start(self, children, generation).await;
         let (census, told) = watch::channel(None);
         let Some(pod) = &self.pod else {
             return service.go_on(told, watch::Sender::default()).await;
@@ -79,12 +80,13 @@ impl Pod {
 // === impl Service ===
 
 impl<'a> Service<'a> {
-    async fn start(site: &'a Site, children: &'a mut Children) -> Self {
+    async fn start(site: &'a Site, children: &'a mut Children, generation: u64) -> Self {
         let mut seats = Vec::new();
         let conditions = site.conditions.databases.iter();
         for (database, condition) in site.databases.iter().zip(conditions) {
-            let running = children.start(database.server());
-            seats.push(Seat::new(database, condition, running).await);
+            let gate = Gate::new(database, generation);
+            let running = children.start(database.server(gate.shown()));
+            seats.push(Seat::new(database, condition, (running, gate)).await);
         }
         Self {
             site,
@@ -151,7 +153,7 @@ impl<'a> Service<'a> {
 
     fn word(&self) -> Word {
         let seats = self.seats.iter();
-        let leads = seats.clone().filter(|seat| seat.leads()).map(Seat::name);
+        let leads = seats.clone().filter(|seat| seat.invites()).map(Seat::name);
         let compiles = *self.work.borrow() == Work::Active;
         Word {
             claims: seats

@@ -43,24 +43,31 @@ impl Census {
 // === impl Site ===
 
 impl Site {
-    /// Leaves a file of the recorded cluster for each database. An API server that is needed is
-    /// waited for.
+    /// Leaves a file of the recorded cluster for each database, and returns the generation; 0 where
+    /// it is not known. An API server that is needed is waited for.
     ///
     /// # Errors
     /// A file cannot be read or made.
-    pub(super) async fn settle(&self) -> Result<()> {
+    pub(super) async fn settle(&self) -> Result<u64> {
         self.set_spoiled_aside().await?;
         let Some(pod) = &self.pod else {
-            return self.prepare().await;
+            self.prepare().await?;
+            return Ok(0);
         };
         let begun = Instant::now();
         loop {
-            let is_settled = match pod.census().await {
-                Ok(census) => self.step(pod, &census, begun.elapsed()).await?,
-                Err(error) => self.use_as_they_are(&error).await?,
+            let (is_settled, generation) = match pod.census().await {
+                Ok(census) => {
+                    let waited = begun.elapsed();
+                    (
+                        self.step(pod, &census, waited).await?,
+                        census.record.generation,
+                    )
+                }
+                Err(error) => (self.use_as_they_are(&error).await?, 0),
             };
             if is_settled {
-                return Ok(());
+                return Ok(generation);
             }
             sleep(AGAIN).await;
         }

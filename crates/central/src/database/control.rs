@@ -1,6 +1,6 @@
 //! What a running server of a database is asked and told.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Database, DatabaseError};
@@ -43,7 +43,7 @@ impl Database {
     /// Writes something without meaning.
     ///
     /// # Errors
-    /// The server refuses, as one does that does not lead.
+    /// The server refuses.
     pub(crate) async fn touch(&self) -> Result<(), ProgramError> {
         let marks = json!(["map", [[MARK, Uuid::new_v4().to_string()]]]);
         let keys = json!(["set", [MARK]]);
@@ -53,13 +53,42 @@ impl Database {
             "where": [],
             "mutations": [["external_ids", "delete", keys], ["external_ids", "insert", marks]],
         }]);
-        let transact = Program::new("ovsdb-client").arg("--timeout=5");
+        let transact = Program::new("ovsdb-client").args(["--timeout=5", "--no-leader-only"]);
         let transact = transact.arg("transact").arg(self.remote().to_string());
         transact
             .arg(transaction.to_string())
             .finish()
             .await
             .map(drop)
+    }
+
+    /// Lets other hosts reach the server.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub(crate) async fn listen(&self) -> Result<(), DatabaseError> {
+        let arguments = [self.listen.as_str()];
+        unixctl::tell(&self.control(), "ovsdb-server/add-remote", &arguments).await?;
+        Ok(())
+    }
+
+    /// How much northd has made of what the controller wants.
+    ///
+    /// # Errors
+    /// The server does not answer, or has no such table.
+    pub(crate) async fn compiled(&self) -> Result<usize, DatabaseError> {
+        let query = json!([self.kind.database, {
+            "op": "select",
+            "table": "Port_Binding",
+            "where": [],
+            "columns": ["_uuid"],
+        }]);
+        let client = Program::new("ovsdb-client").args(["--timeout=5", "--no-leader-only"]);
+        let client = client.arg("query").arg(self.remote().to_string());
+        let answer = client.arg(query.to_string()).finish().await?;
+        let rows: Option<Value> = serde_json::from_str(&answer).ok();
+        let rows = rows.and_then(|answer| Some(answer.get(0)?.get("rows")?.as_array()?.len()));
+        rows.ok_or(DatabaseError::Answer(answer))
     }
 
     /// Brings the database that is served to the schema of the programs, which only a server can do
