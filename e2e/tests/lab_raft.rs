@@ -1,8 +1,12 @@
 //! The central part of three members, each on a host of its own: how they find each other, and what
 //! happens when one or most of them are lost.
+//!
+//! ```text
+//! LAB_STARTS=20 cargo test -p e2e --features root-tests --test lab_raft on_empty_disks
+//! ```
 #![cfg(test)]
 
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{collections::BTreeSet, env, fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -11,15 +15,16 @@ use testkit::{Database, Lab, LabOptions, Member, OvnVersion, lab, wait_until};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const MEMBERS: u8 = 3;
-/// How often members start on empty disks.
-const STARTS: usize = 3;
+/// How often members start on empty disks, unless the environment says otherwise.
+const STARTS: (&str, usize) = ("LAB_STARTS", 3);
 
 #[test]
 fn members_that_start_at_once_on_empty_disks_are_one_cluster() {
     lab::run(three(), async |lab| {
         let members: Vec<&Member> = lab.members().iter().collect();
         are_one_cluster(&members).await?;
-        for _ in 1..STARTS {
+        let starts = env::var(STARTS.0).map_or(Ok(STARTS.1), |text| text.parse())?;
+        for _ in 1..starts {
             start_from_nothing(lab).await?;
             are_one_cluster(&members).await?;
         }

@@ -14,7 +14,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::coordination::v1::Lease;
-use kit::lease::{Election, LeaseConfig, Tenure};
+use kit::{
+    backoff::sleep,
+    lease::{Election, LeaseConfig, Tenure},
+};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
@@ -29,6 +32,8 @@ const LEASE: &str = "ovn-central";
 const GENERATION: &str = "ovn.kubernetes.io/generation";
 /// How long to ask an API server.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the record is read while somebody else makes clusters.
+const POLL: Duration = Duration::from_millis(300);
 /// How long the lease of a pod that died while it made databases is respected.
 const DURATION: Duration = Duration::from_secs(15);
 
@@ -74,6 +79,17 @@ impl Generations {
     pub(crate) async fn release(&self, tenure: &Tenure) {
         if let Err(error) = self.election.release(tenure.term()).await {
             tracing::warn!(%error, "The lease {LEASE} is not given back and has to expire");
+        }
+    }
+
+    /// Waits until another generation is recorded.
+    pub(crate) async fn changed(&self, generation: u64) {
+        loop {
+            sleep(POLL).await;
+            let record = self.read().await;
+            if record.is_ok_and(|record| record.generation != generation) {
+                return;
+            }
         }
     }
 

@@ -116,15 +116,20 @@ impl Site {
         if let Err(error) = pod.pods.say(&word).await {
             tracing::warn!(error = format!("{error:#}"), "Nobody is told");
         }
-        if makes && let Err(error) = self.make(pod, waited).await {
+        let generation = census.record.generation;
+        if makes && let Err(error) = self.make(pod, generation, waited).await {
             tracing::warn!(error = format!("{error:#}"), "Not made");
         }
         Ok(false)
     }
 
     /// Makes what nobody has, with the Lease in our hands.
-    async fn make(&self, pod: &Pod, waited: Duration) -> Result<()> {
-        let tenure = pod.generations.acquire().await;
+    async fn make(&self, pod: &Pod, generation: u64, waited: Duration) -> Result<()> {
+        // whoever made it before us lets us go on at once
+        let tenure = tokio::select! {
+            tenure = pod.generations.acquire() => tenure,
+            () = pod.generations.changed(generation) => return Ok(()),
+        };
         let made = self.make_held(pod, waited).await;
         pod.generations.release(&tenure).await;
         made

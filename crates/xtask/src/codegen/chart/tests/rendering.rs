@@ -114,6 +114,35 @@ fn the_nodes_of_central_are_named_where_they_are_known() {
 }
 
 #[test]
+fn three_members_have_nodes_of_their_own_and_leave_one_at_a_time() {
+    let objects = objects(&["central.replicas=3"]);
+    let spec = &workload(&objects, "ovn-central")["spec"];
+    assert_eq!(spec["replicas"], 3);
+    assert_eq!(spec["strategy"]["rollingUpdate"]["maxSurge"], 0);
+    let affinity = &spec["template"]["spec"]["affinity"]["podAntiAffinity"];
+    let term = &affinity["requiredDuringSchedulingIgnoredDuringExecution"][0];
+    assert_eq!(term["topologyKey"], "kubernetes.io/hostname");
+    let mut budgets = objects
+        .iter()
+        .filter(|it| it["kind"] == "PodDisruptionBudget");
+    assert_eq!(budgets.next().unwrap()["spec"]["maxUnavailable"], 1);
+}
+
+#[test]
+fn a_single_member_is_gone_before_another_uses_its_files() {
+    let objects = objects(&[]);
+    let spec = &workload(&objects, "ovn-central")["spec"];
+    assert_eq!(spec["strategy"]["type"], "Recreate");
+    assert!(!objects.iter().any(|it| it["kind"] == "PodDisruptionBudget"));
+}
+
+#[test]
+fn an_even_number_of_members_is_refused() {
+    let said = refusal(&["central.replicas=2"]);
+    assert!(said.contains("replicas"), "{said}");
+}
+
+#[test]
 fn the_definition_of_attachments_comes_only_when_asked_for() {
     let is_there = |values: &[&str]| {
         let objects = objects(values);
