@@ -23,7 +23,8 @@ where
     K: Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let objects: Api<K> = Api::all(client);
-    let events = watcher::watcher(objects, watcher::Config::default()).default_backoff();
+    let events = watcher::watcher(objects, kit::watch::config(watcher::Config::default()))
+        .backoff(kit::watch::backoff());
     let mut events = std::pin::pin!(events);
     let mut listed: Vec<K> = Vec::new();
     while let Some(Some(event)) = shutdown.run_until_cancelled(events.next()).await {

@@ -48,7 +48,7 @@ where
         table: sender,
         listed: BTreeMap::new(),
     };
-    let events = watcher(api, config).default_backoff();
+    let events = watcher(api, kit::watch::config(config)).backoff(kit::watch::backoff());
     (receiver, writer.write(events, keep))
 }
 

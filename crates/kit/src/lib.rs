@@ -26,5 +26,7 @@ pub mod tasks;
 pub mod telemetry;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "watch")]
+pub mod watch;
 
 pub use tasks::spawn;
