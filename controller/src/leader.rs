@@ -18,7 +18,7 @@ use controller_index::{Shared, Verdicts};
 use controller_status::{Bootstrap, Recorder, Reporter, Writer};
 use controller_sync::{Canary, Metrics, Sync};
 use kit::backoff::Backoff;
-use kit::lease::{Election, Lost, Tenure, Term};
+use kit::lease::{Election, Lost, Permit, Tenure, Term};
 use kit::readiness::{Condition, Readiness};
 use kit::shutdown::Shutdown;
 use kit::tasks::{TaskError, Tasks};
@@ -111,6 +111,7 @@ impl Leader {
         let canary = Canary::new(self.nb.clone(), self.readiness.condition("writable"));
         warm.met();
         let mut tasks = Tasks::new(shutdown.clone());
+        let permit = tenure.as_ref().map_or_else(Permit::always, Tenure::permit);
         let canary = match self.election.zip(tenure) {
             Some((election, tenure)) => {
                 tasks.spawn("lease", hold(election, tenure, shutdown.clone()));
@@ -124,13 +125,14 @@ impl Leader {
             ensure(self.bootstrap, self.kubernetes.clone(), shutdown.clone()),
         );
         let (verdicts, writer) = (Verdicts::default(), Writer::new(self.kubernetes));
-        let recorder = Recorder::new(self.index.clone(), writer.clone());
+        let recorder =
+            Recorder::new(self.index.clone(), writer.clone()).while_permitted(permit.clone());
         let (index, usages) = (self.index.clone(), recorder.usages());
         let reporter = Reporter::new(index, verdicts.clone(), usages, writer);
         tasks.spawn("recorder", recorder.run(shutdown.clone()));
         tasks.spawn("reporter", reporter.run(shutdown.clone()));
         let sync = Sync::new(self.index, self.nb, verdicts, self.metrics, settled);
-        tasks.spawn("sync", sync.run(shutdown));
+        tasks.spawn("sync", sync.while_permitted(permit).run(shutdown));
         tasks.join(GRACE).await
     }
 }

@@ -1,11 +1,12 @@
 //! Several controllers on one API server and one NB: one writes, another follows it.
 #![cfg(test)]
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, Patch, PatchParams};
+use nix::sys::signal::Signal;
 use serde_json::json;
 use testkit::{
     Cluster, Lab, LabOptions, OvnVersion, command::Invocation, lab, objects::pod, ovn::Programs,
@@ -66,6 +67,47 @@ fn who_cannot_write_to_the_database_gives_the_lease_back_and_nobody_takes_it_wit
         northbound(lab, "ovsdb-server/add-remote")?;
         wait_for_holder(lab, "second").await?;
         wait_for_port(lab, "a").await?;
+        drop(second);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_leader_that_was_stopped_and_goes_on_touches_nothing_of_its_successor() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::prepare(lab).await?;
+        let mut first = start(&cluster, lab, "first", FIRST_ADMIN)?;
+        cluster.controller_ready(FIRST_ADMIN).await?;
+        wait_for_holder(lab, "first").await?;
+        let second = start(&cluster, lab, "second", SECOND_ADMIN)?;
+        cluster.controller_ready(SECOND_ADMIN).await?;
+        wait_for_port(lab, "a").await?;
+
+        first.signal(Signal::SIGSTOP)?;
+        wait_for_holder(lab, "second").await?;
+        wait_for_port(lab, "b").await?;
+        let monitor = Programs::find(lab.version())?
+            .command("ovsdb-client")?
+            .args(["monitor", &lab.central().nb_socket(), "OVN_Northbound"])
+            .args(["Logical_Switch_Port", "name"])
+            .spawn("monitor", lab.directory())?;
+        let written = || fs::read_to_string(monitor.log());
+        wait_until("the monitor sees the ports", PATIENCE, async || {
+            ensure!(written()?.contains("b.default"), "it does not");
+            Ok(())
+        })
+        .await?;
+        first.signal(Signal::SIGCONT)?;
+        wait_for_end(&mut first).await?;
+        wait_for_port(lab, "c").await?;
+        wait_until("the monitor sees the next port", PATIENCE, async || {
+            ensure!(written()?.contains("c.default"), "it does not");
+            Ok(())
+        })
+        .await?;
+        let written = written()?;
+        ensure!(!written.contains("delete"), "{written}");
         drop(second);
         Ok(())
     });

@@ -7,6 +7,7 @@ use controller_index::{Claimant, Index, ObjectName, Rejection, Shared};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use kit::lease::Permit;
 use kit::shutdown::Shutdown;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -35,6 +36,7 @@ pub struct Recorder {
     /// What was last said to a claimant, so that it is said once.
     refused: BTreeMap<Claimant, String>,
     usages: watch::Sender<Usages>,
+    permit: Permit,
 }
 
 /// Ends with the claimant that it was for, if it was for one.
@@ -53,7 +55,13 @@ impl Recorder {
             again: BTreeSet::new(),
             refused: BTreeMap::new(),
             usages: watch::Sender::new(Usages::new()),
+            permit: Permit::always(),
         }
+    }
+
+    /// Nothing is chosen or written without the permit.
+    pub fn while_permitted(self, permit: Permit) -> Self {
+        Self { permit, ..self }
     }
 
     /// Follows how full the subnets are.
@@ -91,7 +99,7 @@ impl Recorder {
     }
 
     fn start_writes(&mut self, writes: &mut FuturesUnordered<Write>) {
-        while writes.len() < CONCURRENCY {
+        while writes.len() < CONCURRENCY && self.permit.holds() {
             let Some(write) = self.next_write() else {
                 return;
             };

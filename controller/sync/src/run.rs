@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use controller_index::{Problem, Shared, Verdict, Verdicts};
 use controller_plan::{Planned, plan};
+use kit::lease::Permit;
 use kit::readiness::Condition as Ready;
 use kit::shutdown::Shutdown;
 use model::Owner;
@@ -38,6 +39,7 @@ pub struct Sync {
     verdicts: Verdicts,
     metrics: Metrics,
     settled: Ready,
+    permit: Permit,
     stage: Stage,
 }
 
@@ -79,8 +81,14 @@ impl Sync {
             verdicts,
             metrics,
             settled,
+            permit: Permit::always(),
             stage: Stage::Waiting,
         }
+    }
+
+    /// Nothing is written without the permit.
+    pub fn while_permitted(self, permit: Permit) -> Self {
+        Self { permit, ..self }
     }
 
     /// Runs until shutdown.
@@ -257,6 +265,9 @@ impl Sync {
     }
 
     async fn transact(&self, changes: &[Change]) -> Outcome {
+        if !self.permit.holds() {
+            return Outcome::Stale;
+        }
         let outcome = match operations(changes, &self.view, Uuid::new_v4) {
             Ok(operations) => {
                 let mut transaction = Transaction::new();

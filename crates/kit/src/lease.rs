@@ -14,7 +14,7 @@ mod candidate;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
@@ -25,6 +25,7 @@ use kube::{
     Client,
     api::{Api, ObjectMeta, PostParams},
 };
+use parking_lot::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::candidate::{Candidate, Move, Seen};
@@ -57,7 +58,13 @@ pub struct Tenure {
     term: Term,
     /// From when on we are silent: before the last write that succeeded.
     renewed: Instant,
+    permit: Permit,
 }
+
+/// Whether we may still write: asked before every write, since a process that was stopped for a
+/// while goes on where it was before it hears that it has lost the lease.
+#[derive(Debug, Clone)]
+pub struct Permit(Option<Arc<Mutex<Instant>>>);
 
 /// One acquisition among all of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +134,12 @@ impl Election {
             sleep(self.config.period()).await;
             let deadline = tenure.renewed + self.config.deadline();
             match timeout_at(deadline, self.renew(&tenure)).await {
-                Ok(Ok(renewed)) => tenure = renewed,
+                Ok(Ok(renewed)) => {
+                    renewed
+                        .permit
+                        .extend(renewed.renewed + self.config.deadline());
+                    tenure = renewed;
+                }
                 Ok(Err(lost)) => return lost,
                 Err(_elapsed) => {
                     return Lost::NotRenewed {
@@ -174,6 +186,7 @@ impl Election {
             lease,
             term,
             renewed: began,
+            permit: Permit::until(began + self.config.deadline()),
         })))
     }
 
@@ -198,6 +211,7 @@ impl Election {
                         lease,
                         term: tenure.term,
                         renewed: began,
+                        permit: tenure.permit.clone(),
                     });
                 }
                 Err(error) => error,
@@ -295,6 +309,36 @@ enum Standing {
 impl Tenure {
     pub const fn term(&self) -> Term {
         self.term
+    }
+
+    /// What to ask before each write, for as long as the tenure lasts.
+    pub fn permit(&self) -> Permit {
+        self.permit.clone()
+    }
+}
+
+// === impl Permit ===
+
+impl Permit {
+    /// For the only writer there is.
+    pub const fn always() -> Self {
+        Self(None)
+    }
+
+    fn until(end: Instant) -> Self {
+        Self(Some(Arc::new(Mutex::new(end))))
+    }
+
+    /// Whether a write may begin now.
+    pub fn holds(&self) -> bool {
+        let end = self.0.as_ref().map(|end| *end.lock());
+        end.is_none_or(|end| Instant::now() < end)
+    }
+
+    fn extend(&self, end: Instant) {
+        if let Some(held) = &self.0 {
+            *held.lock() = end;
+        }
     }
 }
 

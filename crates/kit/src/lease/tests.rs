@@ -226,3 +226,18 @@ async fn a_lease_that_was_given_back_is_taken_without_waiting() {
     assert_eq!(server.holder(), "b");
     assert_eq!(b.term(), Term(2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_was_stopped_may_not_write_before_it_hears_that_the_lease_is_lost() {
+    let server = ApiServer::default();
+    let a = server.election("a");
+    let tenure = a.win().await;
+    let permit = tenure.permit();
+    let held = timeout(DURATION * 3, a.hold(tenure)).await;
+    assert!(held.is_err(), "{held:?}");
+    assert!(permit.holds(), "a holder that renews may write");
+    // from here on nothing of it runs
+    server.election("b").win().await;
+    assert!(!permit.holds(), "b leads");
+    assert!(Permit::always().holds());
+}
