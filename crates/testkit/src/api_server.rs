@@ -209,6 +209,33 @@ impl ApiServer {
         Ok(())
     }
 
+    /// Creates a pod, or finds the one that was created by a call without an answer.
+    ///
+    /// # Errors
+    /// The server rejects it or does not answer.
+    pub async fn ensure_pod(&self, pod: &Pod) -> Result<Pod> {
+        let name = pod.metadata.name.as_deref().context("a pod has a name")?;
+        match self.pods(pod)?.create(&PostParams::default(), pod).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                Ok(self.pods(pod)?.get(name).await?)
+            }
+            created => Ok(created?),
+        }
+    }
+
+    /// Deletes a pod at once, unless it is gone.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn ensure_no_pod(&self, pod: &Pod) -> Result<()> {
+        let name = pod.metadata.name.as_deref().context("a pod has a name")?;
+        let at_once = DeleteParams::default().grace_period(0);
+        match self.pods(pod)?.delete(name, &at_once).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            deleted => Ok(deleted.map(drop)?),
+        }
+    }
+
     fn pods(&self, pod: &Pod) -> Result<Api<Pod>> {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
         Ok(Api::namespaced(self.client()?, namespace))

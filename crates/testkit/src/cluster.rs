@@ -136,10 +136,18 @@ impl<'lab> Cluster<'lab> {
     /// # Errors
     /// It was not built.
     pub fn controller_program(&self) -> Result<Invocation> {
+        self.controller_of(&self.lab.northbound()?)
+    }
+
+    /// A controller of another NB.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn controller_of(&self, northbound: &str) -> Result<Invocation> {
         let families = self.lab.families().all();
         Ok(ours("controller")?
             .in_netns(self.lab.central().netns().path())
-            .arg(format!("--ovn-nb-addr={}", self.lab.northbound()?))
+            .arg(format!("--ovn-nb-addr={northbound}"))
             .arg(format!(
                 "--kubeconfig={}",
                 self.lab.api_server()?.kubeconfig().display()
@@ -220,6 +228,14 @@ impl<'lab> Cluster<'lab> {
     /// It is not ready: then what it still lacks.
     pub fn ask_daemon(&self, node: &Node) -> Result<()> {
         ask(node.netns(), DAEMON_ADMIN)
+    }
+
+    /// Starts what has ended by itself, as kubelet does, and returns how many programs had.
+    ///
+    /// # Errors
+    /// One cannot be started.
+    pub fn start_ended(&self) -> Result<usize> {
+        self.processes.start_ended()
     }
 
     /// The controller's process.

@@ -5,20 +5,20 @@
 //! is a sequence of faults that follows from a seed; it is printed and read as lines, too.
 
 mod disk;
-mod leader;
+mod members;
 mod network;
 mod part;
 mod process;
 mod schedule;
 mod site;
 
-use std::{fmt, str::FromStr};
+use std::{fmt, future::pending, str::FromStr, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use tokio::time::timeout;
 
 pub use self::{
     disk::Disk,
-    leader::{Member, leader_of},
     network::Wire,
     part::Part,
     schedule::{Choice, Schedule, Step},
@@ -29,7 +29,8 @@ use self::{disk::Overwritten, process::Rhythm};
 /// What is broken, and which part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// `kill <part>`: SIGKILL; at the end it is started again.
+    /// `kill <part>`: SIGKILL; at the end it is started again. Of several members of the central
+    /// part, it is the leader's.
     Kill(Part),
     /// `stop <part>`: SIGSTOP; at the end SIGCONT.
     Stop(Part),
@@ -45,7 +46,8 @@ pub enum Fault {
     /// `corrupt <part>`: it is killed, and its database has other bytes in the middle. At the end
     /// they are as before, and it is started.
     Corrupt(Part),
-    /// `move <database>`: the leader of a raft cluster hands over. There is nothing to end.
+    /// `move <database>`: the leader of a raft cluster ([`crate::LabOptions::central_members`])
+    /// hands over. There is nothing to end.
     Move(Part),
 }
 
@@ -88,6 +90,11 @@ impl Fault {
 
     fn break_at(&self, site: Site<'_>) -> Result<Undo> {
         Ok(match self {
+            // its supervisor starts it again
+            Self::Kill(part) if members::have(site.lab(), part) => {
+                members::kill(site.lab(), part)?;
+                Undo::Nothing
+            }
             Self::Kill(part) => {
                 process::kill(site, part)?;
                 Undo::Start(part.clone())
@@ -110,7 +117,7 @@ impl Fault {
                 Undo::Restore(part.clone(), disk::overwrite(&site.database(part)?)?)
             }
             Self::Move(database) => {
-                leader::transfer(&site.members(database)?)?;
+                members::move_lead(site.lab(), database)?;
                 Undo::Nothing
             }
         })
@@ -162,6 +169,15 @@ impl Injected<'_> {
     /// It cannot be started, plugged in, or the like.
     pub fn end(mut self) -> Result<()> {
         self.undo()
+    }
+
+    /// Lets it last, and ends it.
+    ///
+    /// # Errors
+    /// As [`Injected::end`].
+    pub async fn end_after(self, lasting: Duration) -> Result<()> {
+        drop(timeout(lasting, pending::<()>()).await);
+        self.end()
     }
 
     fn undo(&mut self) -> Result<()> {

@@ -19,10 +19,13 @@
 //! Nothing here skips: a missing program is an error that says what to run.
 
 pub mod api_server;
+pub mod audit;
 pub mod beside;
 pub mod bin;
+pub mod churn;
 pub mod cluster;
 pub mod command;
+pub mod dump;
 pub mod fault;
 pub mod inspection;
 pub mod lab;

@@ -137,6 +137,17 @@ impl Processes {
         act(process.with_context(|| format!("{name} was never started"))?)
     }
 
+    pub(crate) fn start_ended(&self) -> Result<usize> {
+        let mut ended = 0;
+        for process in self.0.lock().values_mut() {
+            if process.has_ended()? {
+                process.start_again()?;
+                ended += 1;
+            }
+        }
+        Ok(ended)
+    }
+
     /// Whether a process of that name was started.
     pub fn contains(&self, name: &str) -> bool {
         self.0.lock().contains_key(name)

@@ -8,7 +8,7 @@ use crate::{
     Cluster, Lab,
     api_server::{ETCD_PROGRAM, SERVER_PROGRAM},
     cluster::{CONTROLLER, daemon},
-    fault::{Member, Part},
+    fault::Part,
     node::{DATABASE, OVN_CONTROLLER, VSWITCHD},
     process::{Process, Processes},
 };
@@ -83,24 +83,6 @@ impl<'a> Site<'a> {
             | Part::OvnController(_)
             | Part::Vswitchd(_) => bail!("{part} has no database file"),
         })
-    }
-
-    /// The members of a raft cluster.
-    pub(crate) fn members(self, database: &Part) -> Result<Vec<Member>> {
-        let name = match database {
-            Part::Northbound => "OVN_Northbound",
-            Part::Southbound => "OVN_Southbound",
-            Part::ApiServer
-            | Part::Etcd
-            | Part::Northd
-            | Part::Controller
-            | Part::Daemon(_)
-            | Part::OvnController(_)
-            | Part::Vswitchd(_)
-            | Part::NodeDatabase(_) => bail!("{database} is no raft cluster"),
-        };
-        let socket = self.database(database)?.with_extension("ctl");
-        Ok(vec![Member::new(socket, name)])
     }
 }
 

@@ -1,0 +1,144 @@
+//! Faults that take minutes, under pods that come and go and a running ping: the leader of NB moves
+//! again and again; the API server is gone for a minute.
+#![cfg(test)]
+
+use std::{
+    collections::BTreeSet,
+    fmt::Display,
+    io::{self, Write},
+    time::Duration,
+};
+
+use anyhow::{Result, anyhow, ensure};
+use model::IpFamily;
+use testkit::{
+    Cluster, Database, Fault, Lab, LabOptions, OvnVersion,
+    audit::{addresses_are_unique, nothing_is_left},
+    beside,
+    churn::Churn,
+    lab,
+    loss::Pinging,
+    objects::pod,
+    wait_until,
+};
+use tokio::time::{Instant, timeout};
+
+const PATIENCE: Duration = Duration::from_mins(2);
+/// Between two moves of the leader.
+const PERIOD: Duration = Duration::from_secs(5);
+const MOVES: usize = 60;
+const OUTAGE: Duration = Duration::from_mins(1);
+/// Pods that are attached again after a fault.
+const STEADY: usize = 5;
+
+#[test]
+fn pods_come_and_go_while_the_leader_of_nb_moves_every_five_seconds() {
+    let options = LabOptions::on(OvnVersion::V25_03).central_members(3);
+    lab::run(options.bare_nodes(), async |lab| {
+        under_load(lab, "moves", async |_cluster| {
+            let start = Instant::now();
+            for number in 1..=MOVES {
+                move_leader(lab).await?;
+                let next = start + PERIOD * u32::try_from(number)?;
+                let rest = next.saturating_duration_since(Instant::now());
+                drop(timeout(rest, std::future::pending::<()>()).await);
+            }
+            Ok(())
+        })
+        .await
+    });
+}
+
+#[test]
+fn pods_come_and_go_again_after_a_minute_without_the_api_server() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options.bare_nodes(), async |lab| {
+        under_load(lab, "outage", async |cluster| {
+            let fault: Fault = "kill api-server".parse()?;
+            fault.inject(cluster)?.end_after(OUTAGE).await
+        })
+        .await
+    });
+}
+
+/// No packet is lost, no `ADD` fails afterwards, no address is given twice, nothing is left.
+async fn under_load(
+    lab: &Lab,
+    name: &str,
+    fault: impl AsyncFnOnce(&Cluster<'_>) -> Result<()>,
+) -> Result<()> {
+    let cluster = Cluster::start(lab).await?;
+    let a = cluster.run_pod(pod("a"), "n1").await?;
+    let b = cluster.run_pod(pod("b"), "n2").await?;
+    let churn = Churn::new(&cluster, "c");
+    let to = b.address(IpFamily::V4)?;
+    let ping = Pinging::start(a.netns().path(), to, name, lab.directory()).await?;
+    let work = async || {
+        let done = during(&cluster, &churn, fault).await;
+        churn.end();
+        done
+    };
+    let ((), (begun, ended)) = beside(async || churn.run().await, work)?;
+    let loss = ping.finish().await?;
+    let counts = churn.counts();
+    let within = counts.failures(begun, ended).len();
+    let beyond = counts.failures(ended, Instant::now());
+    say(format_args!(
+        "{name}: {} pods attached, {within} failed ADDs within, {} afterwards; \
+         {} packets sent, {} lost, outage {} ms",
+        counts.added.len(),
+        beyond.len(),
+        loss.sent,
+        loss.lost,
+        loss.outage.as_millis(),
+    ))?;
+    ensure!(beyond.is_empty(), "{beyond:?}");
+    addresses_are_unique(lab).await?;
+    let attached: BTreeSet<String> = ["a.default", "b.default"].map(str::to_owned).into();
+    wait_until("nothing is left", PATIENCE, async || {
+        nothing_is_left(lab, &attached).await
+    })
+    .await
+}
+
+/// Returns when the fault began, and when all worked again.
+async fn during(
+    cluster: &Cluster<'_>,
+    churn: &Churn<'_>,
+    fault: impl AsyncFnOnce(&Cluster<'_>) -> Result<()>,
+) -> Result<(Instant, Instant)> {
+    let begun = Instant::now();
+    wait_until("pods are attached before", PATIENCE, async || {
+        churn.counts().ensure_added(STEADY, begun)
+    })
+    .await?;
+    let begun = Instant::now();
+    fault(cluster).await?;
+    cluster.ready().await?;
+    let ended = Instant::now();
+    wait_until("pods are attached again", PATIENCE, async || {
+        churn.counts().ensure_added(STEADY, ended)
+    })
+    .await?;
+    Ok((begun, ended))
+}
+
+async fn move_leader(lab: &Lab) -> Result<()> {
+    let before = wait_until("somebody leads", PATIENCE, async || {
+        lab.leader(Database::Northbound)
+    })
+    .await?;
+    let injected = "move nb".parse::<Fault>()?.inject(lab)?;
+    injected.end()?;
+    wait_until("another leads", PATIENCE, async || {
+        let now = lab.leader(Database::Northbound)?.name();
+        ensure!(now != before.name(), "{now} does");
+        Ok(())
+    })
+    .await
+}
+
+/// Past the test harness, which keeps to itself what a test prints that passes.
+fn say(text: impl Display) -> Result<()> {
+    writeln!(io::stdout(), "{text}").map_err(|error| anyhow!(error))
+}
