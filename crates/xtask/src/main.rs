@@ -1,6 +1,7 @@
-//! The project's own commands: test, codegen, tidy, images, cluster, demo, bench.
+//! The project's own commands: test, codegen, tidy, images, cluster, demo, bench, chaos.
 
 mod bench;
+mod chaos;
 mod cluster;
 mod codegen;
 mod console;
@@ -46,6 +47,8 @@ enum Task {
     Demo(demo::Args),
     /// Measure, next to a peer.
     Bench(bench::Args),
+    /// Kill and cut at random while objects come and go, and look what is left.
+    Chaos(chaos::Args),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Task::Cluster(args) => cluster::run(&workspace, args),
         Task::Demo(args) => demo::run(&workspace, &args),
         Task::Bench(args) => bench::run(&workspace, &args),
+        Task::Chaos(args) => chaos::run(&workspace, &args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

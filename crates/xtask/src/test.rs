@@ -2,7 +2,7 @@
 
 mod level;
 mod report;
-mod steps;
+pub(crate) mod steps;
 mod tally;
 
 use anyhow::{Result, bail};

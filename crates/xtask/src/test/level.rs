@@ -22,7 +22,8 @@ pub(crate) enum Level {
     Root,
     /// Tests on whole clusters: kubelet, containerd, images, chart.
     Cluster,
-    /// Each crate built alone, and the root level again to find what fails now and then.
+    /// Each crate built alone, the root level again to find what fails now and then, and tests that
+    /// take minutes.
     Slow,
 }
 
@@ -51,7 +52,8 @@ impl Level {
             Self::Root => "real OVN, Open vSwitch, kernel and API server; root",
             Self::Cluster => "images, chart and demo on a cluster of two nodes; root",
             Self::Slow => {
-                "each crate alone, the root level three more times; no scale or upgrade tests yet"
+                "each crate alone, the root level three more times, long faults and chaos; \
+                 no scale or upgrade tests yet"
             }
         }
     }

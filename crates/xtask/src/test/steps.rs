@@ -22,6 +22,9 @@ const REPETITIONS: u32 = 3;
 /// The feature that a test program with tests that need root requires (`required-features`).
 const ROOT_TESTS: &str = "root-tests";
 
+/// The same for tests that take minutes.
+const SLOW_TESTS: &str = "slow-tests";
+
 /// The same for tests that need a cluster.
 const CLUSTER_TESTS: &str = "cluster-tests";
 
@@ -125,7 +128,31 @@ fn slow(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
         console::say(&format!("-- slow: {repetition} of {REPETITIONS} --"));
         run_root_tests(workspace, &shim, tally)?;
     }
-    Ok(())
+    let lab = members(workspace)?.into_iter();
+    let lab: Vec<Package> = lab.filter(|package| package.name == LAB).collect();
+    let mut command = feature_command(workspace, &lab, SLOW_TESTS);
+    command.env("RUST_TEST_THREADS", "1").env(SHIM, shim);
+    test(command, tally)
+}
+
+/// Prepares the lab and runs one of its slow tests, with variables of the environment.
+///
+/// # Errors
+/// When something is missing, or the test fails.
+pub(crate) fn run_slow_test(
+    workspace: &Workspace,
+    name: &str,
+    variables: &[(&str, String)],
+) -> Result<()> {
+    host::require_root("the slow level")?;
+    assets::prepare_all()?;
+    let shim = build_programs(workspace)?;
+    let feature = format!("{LAB}/{SLOW_TESTS}");
+    let arguments = ["test", "--locked", "--package", LAB, "--test", name];
+    let mut command = cargo(workspace, &arguments);
+    command.args(["--features", &feature]).env(SHIM, shim);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    run_command(command)
 }
 
 /// Each package by itself: built together, one package's features hide what another forgot.
