@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use kit::{
     backoff::Backoff,
+    error::Chain,
     metrics::{IntCounter, IntCounterVec, MetricError, Opts, Registry},
     shutdown::Shutdown,
 };
@@ -30,11 +32,15 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 /// The process id of a child while it runs.
 pub(crate) type Running = watch::Receiver<Option<u32>>;
 
+/// What is done before each start of a child. A failure is told and does not keep it from starting.
+pub(crate) type Preparation = Box<dyn Fn() -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
+
 /// The children of a role, in the order of their start.
 #[derive(Debug)]
 pub(crate) struct Children {
     supervised: Vec<Supervised>,
     deaths: IntCounterVec,
+    hangs: IntCounterVec,
 }
 
 #[derive(Debug)]
@@ -45,11 +51,12 @@ struct Supervised {
 }
 
 /// What is needed to start one again.
-#[derive(Debug)]
 struct Child {
     program: watch::Receiver<Program>,
+    prepare: Preparation,
     process: watch::Sender<Option<u32>>,
     deaths: IntCounter,
+    hangs: IntCounter,
 }
 
 // === impl Children ===
@@ -64,20 +71,33 @@ impl Children {
             "central_deaths_total",
             "How often a child died and was replaced",
         );
+        let hangs = Opts::new(
+            "central_hangs_total",
+            "How often a child ran without doing anything and was killed",
+        );
         Ok(Self {
             supervised: Vec::new(),
             deaths: registry.register(IntCounterVec::new(deaths, &["program"]))?,
+            hangs: registry.register(IntCounterVec::new(hangs, &["program"]))?,
         })
     }
 
     /// Starts a program and keeps it running until [`Children::stop`].
     pub(crate) fn start(&mut self, program: Program) -> Running {
+        self.start_prepared(program, Box::new(|| Box::pin(async { Ok(()) })))
+    }
+
+    /// The same, with something to do before every start.
+    pub(crate) fn start_prepared(&mut self, program: Program, prepare: Preparation) -> Running {
         let stop = Shutdown::new();
         let (process, running) = watch::channel(None);
-        let deaths = self.deaths.with_label_values(&[program.title()]);
+        let title = program.title();
+        let deaths = self.deaths.with_label_values(&[title]);
         let (sender, program) = watch::channel(program);
         let child = Child {
+            hangs: self.hangs.with_label_values(&[title]),
             program,
+            prepare,
             process,
             deaths,
         };
@@ -115,7 +135,15 @@ impl Child {
     async fn supervise(mut self, stop: Shutdown) {
         let title = self.program.borrow().title();
         let mut backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
-        while !stop.is_cancelled() {
+        loop {
+            match stop.run_until_cancelled((self.prepare)()).await {
+                None => return,
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    let error = Chain(&*error).to_string();
+                    tracing::error!(program = title, error, "Cannot prepare the start");
+                }
+            }
             let begun = Instant::now();
             let started = self.program.borrow_and_update().start();
             match started {
@@ -123,20 +151,24 @@ impl Child {
                 Err(error) => tracing::error!(program = title, %error, "Cannot start"),
             }
             if begun.elapsed() >= STEADY {
+                // traffic may wait for it
                 backoff.reset();
+            } else if !self.program.has_changed().unwrap_or(false) {
+                stop.run_until_cancelled(backoff.wait()).await;
             }
-            if self.program.has_changed().unwrap_or(false) {
-                continue;
+            if stop.is_cancelled() {
+                return;
             }
-            stop.run_until_cancelled(backoff.wait()).await;
         }
     }
 
     /// Passes on what the process says until it ends, by itself or because it shall.
     async fn attend(&mut self, mut process: process::Child, stop: &Shutdown) {
-        let title = self.program.borrow().title();
-        tracing::info!(program = title, pid = process.id(), "Started");
-        self.process.send_replace(process.id());
+        let program = self.program.borrow().clone();
+        let title = program.title();
+        let pid = process.id();
+        tracing::info!(program = title, pid, "Started");
+        self.process.send_replace(pid);
         if let Some(output) = process.stdout.take() {
             drop(kit::spawn("output", lines::forward(title, output)));
         }
@@ -148,6 +180,11 @@ impl Child {
                 self.deaths.inc();
                 let how = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
                 tracing::warn!(program = title, how, "Died");
+            }
+            () = program.hangs(pid) => {
+                self.hangs.inc();
+                tracing::error!(program = title, pid, "Hangs");
+                destroy(title, &mut process).await;
             }
             () = stop.cancelled() => end(title, &mut process).await,
             Ok(()) = self.program.changed() => {
@@ -170,8 +207,12 @@ async fn end(title: &'static str, process: &mut process::Child) {
         tracing::info!(program = title, "Ended");
         return;
     }
+    destroy(title, process).await;
+}
+
+async fn destroy(title: &'static str, process: &mut process::Child) {
     match process.kill().await {
-        Ok(()) => tracing::warn!(program = title, "Did not end and was killed"),
+        Ok(()) => tracing::warn!(program = title, "Killed"),
         Err(error) => tracing::error!(program = title, %error, "Cannot be killed"),
     }
 }

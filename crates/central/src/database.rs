@@ -15,6 +15,7 @@ use crate::{
     args::{CentralArgs, ProgramArgs},
     program::{Program, ProgramError},
     unixctl::UnixctlError,
+    watchdog::Control,
 };
 
 pub(crate) use file::Found;
@@ -135,6 +136,7 @@ impl Database {
             .arg(format!("--remote=p{}", self.remote()))
             .args((shown == Shown::ToAll).then_some(listen))
             .path_option("--unixctl", &self.control())
+            .control(Control::At(self.control()))
             .path_option("--pidfile", &self.run_file("pid"))
             .args(self.tls.iter().cloned())
             .arg(&self.file)

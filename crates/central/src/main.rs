@@ -24,6 +24,7 @@ mod raft;
 mod unixctl;
 mod verdict;
 mod vswitch;
+mod watchdog;
 
 use std::time::Duration;
 

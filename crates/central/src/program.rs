@@ -4,6 +4,8 @@ use std::{ffi::OsString, fmt, io, path::Path, process::Stdio};
 
 use tokio::process::{Child, Command};
 
+use crate::watchdog::Control;
+
 /// Log lines go to standard error only, as `LEVEL|module|text` ([`crate::lines`]).
 const LOGGING: [&str; 4] = [
     "-vconsole:info",
@@ -20,6 +22,8 @@ pub(crate) struct Program {
     title: &'static str,
     arguments: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
+    /// Where a server is asked whether it still works.
+    control: Option<Control>,
 }
 
 /// A program that should do one thing and end did not.
@@ -43,6 +47,7 @@ impl Program {
             title: name,
             arguments: Vec::new(),
             environment: Vec::new(),
+            control: None,
         }
     }
 
@@ -77,6 +82,20 @@ impl Program {
     pub(crate) fn directory(mut self, variable: &'static str, path: &Path) -> Self {
         self.environment.push((variable, path.into()));
         self
+    }
+
+    /// Says where its control socket is; a server that does not answer there is replaced.
+    pub(crate) fn control(mut self, control: Control) -> Self {
+        self.control = Some(control);
+        self
+    }
+
+    /// Returns when the process `pid` of it hangs.
+    pub(crate) async fn hangs(&self, pid: Option<u32>) {
+        match (&self.control, pid) {
+            (Some(control), Some(pid)) => control.hangs(self.name, pid).await,
+            (Some(_), None) | (None, _) => std::future::pending().await,
+        }
     }
 
     pub(crate) const fn title(&self) -> &'static str {

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{Census, NORTHD, Site};
-use crate::{children::Running, program::Program, unixctl};
+use crate::{children::Running, program::Program, unixctl, watchdog::Control};
 
 /// The time between two questions.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -47,6 +47,7 @@ impl Site {
         };
         Program::new("ovn-northd")
             .titled(NORTHD)
+            .control(Control::In(self.args.run_directory.clone()))
             .directory("OVN_RUNDIR", &self.args.run_directory)
             .arg(format!("--ovnnb-db={}", remotes(northbound)))
             .arg(format!("--ovnsb-db={}", remotes(southbound)))

@@ -13,6 +13,8 @@ use crate::args::VswitchArgs;
 pub(super) const OPEN_VSWITCH: &str = "Open_vSwitch";
 /// The column with OVN's settings.
 pub(super) const EXTERNAL_IDS: &str = "external_ids";
+/// The column with those of Open vSwitch itself.
+pub(super) const OTHER_CONFIG: &str = "other_config";
 
 const REMOTE: &str = "ovn-remote";
 const ENCAP_IP: &str = "ovn-encap-ip";
@@ -20,6 +22,9 @@ const ENCAP_IP: &str = "ovn-encap-ip";
 const REMOTE_PROBE: (&str, &str) = ("ovn-remote-probe-interval", "10000");
 /// The same for the integration bridge, in seconds.
 const OPENFLOW_PROBE: (&str, &str) = ("ovn-openflow-probe-interval", "180");
+/// With more processors than this, Open vSwitch would start more threads than are of use.
+const FEW_PROCESSORS: usize = 12;
+const THREADS: [(&str, &str); 2] = [("n-revalidator-threads", "4"), ("n-handler-threads", "10")];
 /// How often a change is planned anew before it is given up.
 const ATTEMPTS: u32 = 5;
 
@@ -32,6 +37,8 @@ pub(crate) struct Settings {
     fixed: Pairs,
     /// Hold where nothing is there: the daemon may have chosen better.
     initial: Pairs,
+    /// The same in `other_config`, where the administrator may have.
+    threads: Pairs,
 }
 
 // === impl Settings ===
@@ -39,7 +46,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// # Errors
     /// When no southbound database is named.
-    pub(crate) fn new(args: &VswitchArgs, system_id: &str) -> Result<Self> {
+    pub(crate) fn new(args: &VswitchArgs, system_id: &str, processors: usize) -> Result<Self> {
         let fixed = [
             ("system-id", system_id),
             ("hostname", &args.node_name),
@@ -50,6 +57,7 @@ impl Settings {
             ("ovn-bridge-datapath-type", &args.datapath_type.to_string()),
         ];
         let initial = args.address.map(|address| (ENCAP_IP, address.to_string()));
+        let threads = THREADS.into_iter().filter(|_| processors > FEW_PROCESSORS);
         Ok(Self {
             fixed: fixed
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -57,6 +65,9 @@ impl Settings {
             initial: initial
                 .into_iter()
                 .map(|(key, value)| (key.to_owned(), value))
+                .collect(),
+            threads: threads
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect(),
         })
     }
@@ -71,60 +82,118 @@ impl Settings {
     /// # Errors
     /// When the database refuses, or changes under every attempt.
     pub(crate) async fn commit(&self, client: &Client) -> Result<()> {
-        for _attempt in 0..ATTEMPTS {
-            client.replica().connected().await;
-            let transaction = self.transaction(&client.replica().read());
-            match client.transact(transaction).await {
-                Outcome::Unchanged | Outcome::Committed => return Ok(()),
-                Outcome::Stale | Outcome::Lost => {}
-                Outcome::Rejected(rejection) => return Err(rejection.into()),
-            }
-        }
-        bail!("Open vSwitch's database changed under every attempt to write");
-    }
-
-    fn transaction(&self, database: &Database) -> Transaction {
-        let transaction = Transaction::new().planned_on(database.version());
-        let row = database.table(OPEN_VSWITCH).iter().next();
-        match self.operation(row.map(|(uuid, row)| (*uuid, &**row))) {
-            Some(operation) => transaction.with(operation),
-            None => transaction,
-        }
+        commit(client, |row| self.operation(row)).await
     }
 
     /// What brings the row there; `None` when nothing is to do.
     fn operation(&self, row: Option<(Uuid, &Row)>) -> Option<Operation> {
         let Some((uuid, row)) = row else {
             let all = self.initial.iter().chain(&self.fixed);
+            let row = Row::new().with(EXTERNAL_IDS, Datum::map(all));
             return Some(Operation::Insert {
                 table: OPEN_VSWITCH.into(),
                 uuid: None,
-                row: Row::new().with(EXTERNAL_IDS, Datum::map(all)),
+                row: row.with(OTHER_CONFIG, Datum::map(&self.threads)),
             });
         };
-        let actual = row.datum(EXTERNAL_IDS);
-        let differs = |(key, value): &(&String, &String)| actual.get_str(key) != Some(value);
-        let is_absent = |(key, _): &(&String, &String)| actual.get_str(key).is_none();
-        let changes: Vec<_> = self
-            .fixed
-            .iter()
-            .filter(differs)
-            .chain(self.initial.iter().filter(is_absent))
-            .collect();
-        if changes.is_empty() {
+        let differs =
+            |(key, value): &(&String, &String)| row.datum(EXTERNAL_IDS).get_str(key) != Some(value);
+        let initial = self.initial.iter().filter(is_absent(row, EXTERNAL_IDS));
+        let changes = self.fixed.iter().filter(differs).chain(initial).collect();
+        let threads = self.threads.iter().filter(is_absent(row, OTHER_CONFIG));
+        let mutations = [(EXTERNAL_IDS, changes), (OTHER_CONFIG, threads.collect())];
+        mutate(
+            uuid,
+            mutations
+                .into_iter()
+                .flat_map(|(column, pairs)| replace(column, pairs)),
+        )
+    }
+}
+
+fn is_absent(row: &Row, column: &str) -> impl Fn(&(&String, &String)) -> bool {
+    let actual = row.datum(column);
+    move |(key, _)| actual.get_str(key).is_none()
+}
+
+/// The value of a key, as far as the database is known.
+pub(super) fn get(client: &Client, column: &str, key: &str) -> Option<String> {
+    let database = client.replica().read();
+    let row = database.table(OPEN_VSWITCH).values().next()?;
+    row.datum(column).get_str(key).map(str::to_owned)
+}
+
+/// Gives a key its value, or removes it.
+///
+/// # Errors
+/// As [`Settings::commit`].
+pub(super) async fn set(
+    client: &Client,
+    column: &'static str,
+    key: &str,
+    value: Option<&str>,
+) -> Result<()> {
+    let key = key.to_owned();
+    commit(client, |row| {
+        let (uuid, row) = row?;
+        if row.datum(column).get_str(&key) == value {
             return None;
         }
-        // inserting a key that is there changes nothing
-        let keys = Datum::set(changes.iter().map(|(key, _)| *key));
-        Some(Operation::Mutate {
-            table: OPEN_VSWITCH.into(),
-            condition: Condition::uuid(uuid),
-            mutations: vec![
-                Mutation::delete(EXTERNAL_IDS, keys),
-                Mutation::insert(EXTERNAL_IDS, Datum::map(changes)),
-            ],
-        })
+        let delete = Mutation::delete(column, Datum::set([&key]));
+        let insert = value.map(|value| Mutation::insert(column, Datum::map([(&key, value)])));
+        mutate(uuid, [delete].into_iter().chain(insert))
+    })
+    .await
+}
+
+/// Plans from the newest state and commits; again when it has moved on meanwhile.
+async fn commit(
+    client: &Client,
+    plan: impl Fn(Option<(Uuid, &Row)>) -> Option<Operation>,
+) -> Result<()> {
+    for _attempt in 0..ATTEMPTS {
+        client.replica().connected().await;
+        let transaction = transaction(&client.replica().read(), &plan);
+        match client.transact(transaction).await {
+            Outcome::Unchanged | Outcome::Committed => return Ok(()),
+            Outcome::Stale | Outcome::Lost => {}
+            Outcome::Rejected(rejection) => return Err(rejection.into()),
+        }
     }
+    bail!("Open vSwitch's database changed under every attempt to write");
+}
+
+fn transaction(
+    database: &Database,
+    plan: impl Fn(Option<(Uuid, &Row)>) -> Option<Operation>,
+) -> Transaction {
+    let transaction = Transaction::new().planned_on(database.version());
+    let row = database.table(OPEN_VSWITCH).iter().next();
+    match plan(row.map(|(uuid, row)| (*uuid, &**row))) {
+        Some(operation) => transaction.with(operation),
+        None => transaction,
+    }
+}
+
+/// Gives keys their values: inserting a key that is there changes nothing.
+fn replace(column: &'static str, pairs: Vec<(&String, &String)>) -> Vec<Mutation> {
+    if pairs.is_empty() {
+        return Vec::new();
+    }
+    let keys = Datum::set(pairs.iter().map(|(key, _)| *key));
+    vec![
+        Mutation::delete(column, keys),
+        Mutation::insert(column, Datum::map(pairs)),
+    ]
+}
+
+fn mutate(row: Uuid, mutations: impl IntoIterator<Item = Mutation>) -> Option<Operation> {
+    let mutations: Vec<_> = mutations.into_iter().collect();
+    (!mutations.is_empty()).then(|| Operation::Mutate {
+        table: OPEN_VSWITCH.into(),
+        condition: Condition::uuid(row),
+        mutations,
+    })
 }
 
 #[cfg(test)]
@@ -135,6 +204,10 @@ mod tests {
     use crate::args::{Args, Role};
 
     fn settings(arguments: &[&str]) -> Settings {
+        settings_on(2, arguments)
+    }
+
+    fn settings_on(processors: usize, arguments: &[&str]) -> Settings {
         let words = [
             "x",
             "vswitch",
@@ -143,7 +216,7 @@ mod tests {
         ];
         let args = Args::try_parse_from(words.iter().chain(arguments)).unwrap();
         match args.role {
-            Role::Vswitch(args) => Settings::new(&args, "id-1").unwrap(),
+            Role::Vswitch(args) => Settings::new(&args, "id-1", processors).unwrap(),
             Role::Central(_) => panic!("vswitch was asked for"),
         }
     }
@@ -206,6 +279,16 @@ mod tests {
         let row = row(&[(ENCAP_IP, "192.168.0.7")]);
         let operation = settings.operation(Some((Uuid::nil(), &row))).unwrap();
         assert!(!written(&operation).contains_key(ENCAP_IP));
+    }
+
+    #[test]
+    fn a_large_machine_gets_bounded_threads_unless_somebody_chose() {
+        let settings = settings_on(13, &[]);
+        let row = row(&[]).with(OTHER_CONFIG, Datum::map([("n-handler-threads", "3")]));
+        let written = written(&settings.operation(Some((Uuid::nil(), &row))).unwrap());
+        let threads = Pairs::from([("n-revalidator-threads".to_owned(), "4".to_owned())]);
+        assert_eq!(written, threads);
+        assert!(settings_on(12, &[]).threads.is_empty());
     }
 
     #[test]
