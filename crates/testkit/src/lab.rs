@@ -23,7 +23,7 @@ use crate::{
     member::Member,
     netns::{self, Netns},
     network::{Families, MANAGEMENT, TUNNEL, add_address, plug},
-    node::{MANAGEMENT_NIC, Node, Place, TUNNEL_NIC, Tunnels},
+    node::{MANAGEMENT_NIC, Node, Place, Supervision, TUNNEL_NIC, Tunnels},
     ovn::{Central, OvnVersion, Programs, SB_PORT},
 };
 
@@ -47,6 +47,7 @@ pub struct LabOptions {
     tunnels: Tunnels,
     disk: Option<u64>,
     members: u8,
+    supervision: Supervision,
 }
 
 /// Whether a lab has an API server.
@@ -82,6 +83,7 @@ impl LabOptions {
             tunnels: Tunnels::ByLab,
             disk: None,
             members: 0,
+            supervision: Supervision::ByLab,
         }
     }
 
@@ -114,6 +116,12 @@ impl LabOptions {
     pub const fn bare_nodes(mut self) -> Self {
         self.tunnels = Tunnels::ByDaemon;
         self
+    }
+
+    /// With bare nodes whose Open vSwitch is run by our `kube-ovn-central vswitch`.
+    pub const fn supervised_nodes(mut self) -> Self {
+        self.supervision = Supervision::ByProgram;
+        self.bare_nodes()
     }
 
     /// With etcd and kube-apiserver in the central namespace.
@@ -251,6 +259,7 @@ impl Lab {
             tunnel: families.host(TUNNEL, host),
             tunnel_mac: TUNNEL.mac(host),
             tunnels: self.options.tunnels,
+            supervision: self.options.supervision,
             directory: subdirectory(self.directory.path(), &name)?,
         };
         Node::start(&name, place, programs, &self.southbound()?)

@@ -21,6 +21,7 @@ use crate::{
     netns::Netns,
     ovn::Programs,
     process::Processes,
+    supervisor::{Child, Station, Supervisor},
     wait_until,
 };
 
@@ -48,6 +49,8 @@ pub struct Node {
     tunnels: Tunnels,
     directory: PathBuf,
     programs: Programs,
+    /// Runs its Open vSwitch, where it is not the lab.
+    supervisor: Option<Supervisor>,
     processes: Processes,
 }
 
@@ -60,6 +63,15 @@ pub enum Tunnels {
     ByDaemon,
 }
 
+/// Who runs a node's Open vSwitch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supervision {
+    /// The lab: what dies stays dead.
+    ByLab,
+    /// Our `kube-ovn-central vswitch`, as in a cluster.
+    ByProgram,
+}
+
 /// Where a node is on the two networks.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -69,6 +81,7 @@ pub(crate) struct Place {
     /// Of `eth1`; the tunnel bridge takes it over.
     pub(crate) tunnel_mac: String,
     pub(crate) tunnels: Tunnels,
+    pub(crate) supervision: Supervision,
     pub(crate) directory: PathBuf,
 }
 
@@ -85,7 +98,7 @@ impl Node {
         programs: Programs,
         southbound: &str,
     ) -> Result<Self> {
-        let node = Self {
+        let mut node = Self {
             name: name.to_owned(),
             netns: place.netns,
             management: place.management,
@@ -94,8 +107,13 @@ impl Node {
             tunnels: place.tunnels,
             directory: place.directory,
             programs,
+            supervisor: None,
             processes: Processes::default(),
         };
+        if place.supervision == Supervision::ByProgram {
+            node.start_supervisor(southbound)?;
+            return Ok(node);
+        }
         node.start_database()?;
         node.configure(southbound)?;
         match node.tunnels {
@@ -118,7 +136,9 @@ impl Node {
         if self.tunnels == Tunnels::ByLab {
             self.restore_tunnel_address().await?;
         }
-        self.start_controller()?;
+        if self.supervisor.is_none() {
+            self.start_controller()?;
+        }
         let what = format!("ovn-controller of {} is connected", self.name);
         wait_until(&what, PATIENCE, async || {
             let status = self.ovn_appctl(["connection-status"])?;
@@ -126,6 +146,18 @@ impl Node {
             Ok(())
         })
         .await
+    }
+
+    fn start_supervisor(&mut self, southbound: &str) -> Result<()> {
+        let station = Station {
+            name: &self.name,
+            netns: &self.netns,
+            address: *self.management.values().next().context("no address")?,
+            southbound,
+            directory: &self.directory,
+        };
+        self.supervisor = Some(Supervisor::start(&station, &self.programs)?);
+        self.address_tunnel_nic()
     }
 
     /// The kernel hears a NIC that is in a netdev bridge too, and would answer a second time. OVS
@@ -280,6 +312,14 @@ impl Node {
         self.tunnels
     }
 
+    /// What runs its Open vSwitch.
+    ///
+    /// # Errors
+    /// The lab does ([`crate::LabOptions::supervised_nodes`]).
+    pub fn supervisor(&self) -> Result<&Supervisor> {
+        self.supervisor.as_ref().context("nodes are not supervised")
+    }
+
     /// The node's files: sockets, databases, logs.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -314,10 +354,11 @@ impl Node {
     /// # Errors
     /// What it says.
     pub fn appctl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
-        let appctl = self
-            .ovs("ovs-appctl")?
-            .arg("-t")
-            .arg(self.directory.join("vswitchd.ctl"));
+        let appctl = self.ovs("ovs-appctl")?.arg("-t");
+        let appctl = match &self.supervisor {
+            None => appctl.arg(self.directory.join("vswitchd.ctl")),
+            Some(_) => appctl.arg(Child::Switch.program()),
+        };
         read(appctl, arguments)
     }
 

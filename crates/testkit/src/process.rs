@@ -87,6 +87,18 @@ impl Process {
         kill(id, signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
+    /// Asks it to end (SIGTERM) and waits until it has.
+    ///
+    /// # Errors
+    /// It cannot be signalled or waited for.
+    pub fn end(&mut self) -> Result<()> {
+        self.signal(Signal::SIGTERM)?;
+        self.child
+            .wait()
+            .with_context(|| format!("cannot reap {}", self.name))?;
+        Ok(())
+    }
+
     /// Kills it (SIGKILL) and waits until it is gone.
     ///
     /// # Errors
