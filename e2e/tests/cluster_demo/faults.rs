@@ -78,7 +78,8 @@ async fn suffer(cluster: &Cluster, fault: Fault, scratch: &Path) -> Result<Row> 
         fault: fault.to_string(),
         healed: begun.elapsed(),
         losses: traffic.finish().await?,
-        restarts: self::restarts(cluster)? - restarts,
+        // pods that were started anew may be gone with their count
+        restarts: self::restarts(cluster)?.saturating_sub(restarts),
     };
     healed.with_context(|| row.line())?;
     let was_calm = fault.restarts_containers() || row.restarts == 0;
