@@ -9,50 +9,24 @@
 #![cfg(test)]
 
 mod cluster_demo {
-    pub(crate) mod faults;
     pub(crate) mod leftovers;
-    pub(crate) mod pods;
     pub(crate) mod program;
 }
 
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use cluster::{Cluster, Footprint, Program, image::BUSYBOX};
+use cluster::{Cluster, Footprint, image::BUSYBOX};
 use serde_json::{Value, json};
 use testkit::wait_until;
 
 use crate::cluster_demo::{
-    faults::{Fault, endure},
     leftovers::leftovers,
     program::{demo, directory, run, shared},
 };
 
 const PATIENCE: Duration = Duration::from_mins(2);
 const GONE: Duration = Duration::from_secs(30);
-/// What systemd waits before it starts a program again.
-const RESTART: Duration = Duration::from_secs(5);
-
-/// Each in turn, while pods ping each other and others come and go.
-const FAULTS: [Fault; 13] = [
-    Fault::Nothing,
-    Fault::Killed("controller", Program::named("kube-ovn-controller")),
-    Fault::Killed("daemon", Program::named("kube-ovn-daemon")),
-    Fault::Killed("northd", Program::named("ovn-northd")),
-    Fault::Killed("ovsdb-server of NB", database("ovnnb_db.db")),
-    Fault::Killed("ovsdb-server of SB", database("ovnsb_db.db")),
-    Fault::Killed("ovn-controller", Program::named("ovn-controller")),
-    Fault::Killed("ovsdb-server of nodes", database("conf.db")),
-    Fault::Killed("ovs-vswitchd", Program::named("ovs-vswitchd")),
-    Fault::Away("kubelet", &[Program::named("kubelet")], RESTART),
-    Fault::Away("containerd", &[Program::named("containerd")], RESTART),
-    Fault::Rebooted(&["n1"]),
-    Fault::Rebooted(&["n2"]),
-];
-
-const fn database(file: &'static str) -> Program<'static> {
-    Program::named("ovsdb-server").with(file)
-}
 
 #[test]
 fn every_row_of_the_demo_is_green_in_both_families() {
@@ -78,11 +52,6 @@ fn a_broken_load_balancer_turns_the_cluster_ip_red_and_no_others() {
 #[test]
 fn a_broken_dns_turns_names_red_and_no_others() {
     assert_breaks("dns", &["name"]);
-}
-
-#[test]
-fn killed_programs_and_rebooted_nodes_heal_by_themselves() {
-    run(async |cluster| endure(cluster, &FAULTS).await);
 }
 
 #[test]

@@ -107,9 +107,7 @@ fn root(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
 /// The tests take down what they bring up.
 fn cluster(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     host::require_root("the cluster level")?;
-    assets::prepare_cluster()?;
-    assets::prepare_images()?;
-    assets::prepare_go_tool(assets::versions::HELM)?;
+    prepare_demo()?;
     let shim = build_programs(workspace)?;
     let packages: Vec<Package> = members(workspace)?;
     let lab = packages.into_iter().filter(|package| package.name == LAB);
@@ -119,10 +117,18 @@ fn cluster(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     test(command, tally)
 }
 
+/// What the product on a cluster is made of.
+fn prepare_demo() -> Result<()> {
+    assets::prepare_cluster()?;
+    assets::prepare_images()?;
+    assets::prepare_go_tool(assets::versions::HELM).map(drop)
+}
+
 fn slow(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     host::require_root("the slow level")?;
     check_alone(workspace)?;
     assets::prepare_all()?;
+    prepare_demo()?;
     let shim = build_programs(workspace)?;
     for repetition in 1..=REPETITIONS {
         console::say(&format!("-- slow: {repetition} of {REPETITIONS} --"));
