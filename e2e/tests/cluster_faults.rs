@@ -8,19 +8,21 @@
 #![cfg(test)]
 
 mod cluster_demo {
-    pub(crate) mod faults;
     pub(crate) mod leftovers;
-    pub(crate) mod pods;
     pub(crate) mod program;
+}
+mod cluster_faults {
+    pub(crate) mod faults;
+    pub(crate) mod pods;
 }
 
 use std::time::Duration;
 
 use cluster::Program;
 
-use crate::cluster_demo::{
-    faults::{Fault, endure},
-    program::{demo, run},
+use crate::{
+    cluster_demo::program::{demo, run},
+    cluster_faults::faults::{Fault, endure},
 };
 
 /// What systemd waits before it starts a program again.

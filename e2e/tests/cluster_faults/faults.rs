@@ -13,11 +13,8 @@ use tokio::time::Instant;
 
 pub(crate) use self::fault::Fault;
 use self::traffic::{Losses, Traffic};
-use super::{
-    leftovers::leftovers,
-    pods::{check_addresses, items, pods},
-    program::demo,
-};
+use super::pods::{check_addresses, items, pods};
+use crate::cluster_demo::{leftovers::leftovers, program::demo};
 
 /// A whole node has to start in it, on a busy host.
 const PATIENCE: Duration = Duration::from_mins(3);

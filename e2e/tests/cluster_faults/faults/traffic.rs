@@ -9,7 +9,7 @@ use testkit::{
     wait_until,
 };
 
-use crate::cluster_demo::pods::{Pod, pods};
+use crate::cluster_faults::pods::{Pod, pods};
 
 /// What a goal that takes `time` may take at most.
 const SLACK: u32 = 6;

@@ -7,7 +7,7 @@ use cluster::{Cluster, image::BUSYBOX};
 use serde_json::json;
 use testkit::{command::Invocation, wait_until};
 
-use crate::cluster_demo::pods::{Pod, pods_of};
+use crate::cluster_faults::pods::{Pod, pods_of};
 
 const NAME: &str = "churn";
 /// So many on two nodes.
