@@ -7,6 +7,7 @@
 //! ```
 #![cfg(test)]
 
+#[path = "cluster_demo"]
 mod cluster_demo {
     pub(crate) mod leftovers;
     pub(crate) mod program;

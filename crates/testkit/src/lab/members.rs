@@ -39,7 +39,7 @@ impl Lab {
         Member::new(&name, (netns, address), programs, kubeconfig, directory)
     }
 
-    /// The hosts of the central part ([`LabOptions::central_members`]).
+    /// The hosts of the central part, see [`central_members`](crate::LabOptions::central_members).
     pub fn members(&self) -> &[Member] {
         self.central.members()
     }
