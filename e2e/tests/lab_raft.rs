@@ -2,7 +2,7 @@
 //! happens when one or most of them are lost.
 //!
 //! ```text
-//! LAB_STARTS=20 cargo test -p e2e --features root-tests --test lab_raft on_empty_disks
+//! LAB_STARTS=20 cargo test -p e2e --features slow-tests --test lab_raft on_empty_disks
 //! ```
 #![cfg(test)]
 

@@ -99,7 +99,7 @@ fn a_leader_that_was_stopped_and_goes_on_touches_nothing_of_its_successor() {
         })
         .await?;
         first.signal(Signal::SIGCONT)?;
-        wait_for_end(&mut first).await?;
+        wait_for_surrender(&mut first).await?;
         wait_for_port(lab, "c").await?;
         wait_until("the monitor sees the next port", PATIENCE, async || {
             ensure!(written()?.contains("c.default"), "it does not");
@@ -135,6 +135,16 @@ fn terminate(process: &Process) -> Result<()> {
 async fn wait_for_end(process: &mut Process) -> Result<()> {
     wait_until("the controller has ended", MUTE, async || {
         ensure!(process.has_ended()?, "it runs");
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until a controller has ended, or stands by for the second.
+async fn wait_for_surrender(process: &mut Process) -> Result<()> {
+    wait_until("the controller has given up", MUTE, async || {
+        let stands_by = fs::read_to_string(process.log())?.contains("holder=\"second\"");
+        ensure!(process.has_ended()? || stands_by, "it leads");
         Ok(())
     })
     .await

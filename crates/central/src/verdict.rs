@@ -71,17 +71,17 @@ impl Case<'_> {
         (known.len() + self.silent()) * 2 <= size
     }
 
-    /// Whether the leader's cluster is without us.
+    /// Whether the cluster is without us, as its leader and most of its members say. The leader alone
+    /// is not enough: a pod that ended just before we were let in still says what it said.
     pub(crate) fn is_expelled(&self, server: &str) -> bool {
-        let leaders = self
-            .peers
-            .iter()
-            .filter(|peer| peer.leads.contains(self.database));
-        leaders
-            .filter_map(|peer| peer.claims.get(self.database)?.servers_of(self.cluster))
-            .any(|servers| {
-                !servers.is_empty() && !servers.iter().any(|short| server.starts_with(short))
-            })
+        let said = self.peers.iter().filter_map(|peer| {
+            let servers = peer.claims.get(self.database)?.servers_of(self.cluster)?;
+            (!servers.is_empty()).then_some((peer, servers))
+        });
+        let knows = |servers: &[String]| servers.iter().any(|short| server.starts_with(short));
+        let without = said.clone().filter(|(_, servers)| !knows(servers));
+        let leads = |(peer, _): (&Peer, _)| peer.leads.contains(self.database);
+        without.clone().any(leads) && without.count() * 2 > said.count()
     }
 
     /// The first member that will not come back, and why; the leader asks. `host` gives the
@@ -265,5 +265,18 @@ mod tests {
         leader.leads.insert("nb");
         assert!(case(&[leader.clone()]).is_expelled("9aaa-0"));
         assert!(!case(&[leader]).is_expelled("3aaa-0"));
+    }
+
+    #[test]
+    fn a_leader_that_ended_before_a_server_was_let_in_expels_nobody() {
+        let mut ended = member(1);
+        ended.leads.insert("nb");
+        let knowing = Claim::Member {
+            cluster: CLUSTER.to_owned(),
+            server: "2aaa-0".to_owned(),
+            servers: ["1aaa", "2aaa", "9aaa"].map(str::to_owned).into(),
+        };
+        assert!(!case(&[ended.clone(), with(2, knowing)]).is_expelled("9aaa-0"));
+        assert!(case(&[ended, member(2)]).is_expelled("9aaa-0"));
     }
 }

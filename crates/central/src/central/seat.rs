@@ -19,8 +19,9 @@ use crate::{
 const HOPE: Duration = Duration::from_secs(10);
 /// How long those who are asked may take to let us in, before others are asked.
 const ADMISSION: Duration = Duration::from_secs(20);
-/// How long a server that the leader does not know may believe that it is a member.
-const DOUBT: Duration = Duration::from_secs(3);
+/// How long a server that the others do not know may believe that it is a member: longer than it takes
+/// them to say that they let it in.
+const DOUBT: Duration = Duration::from_secs(6);
 /// How long an address may be without a pod before its server is kicked.
 const ABSENCE: Duration = Duration::from_secs(10);
 /// How long a server may take to write a file that somebody removed.

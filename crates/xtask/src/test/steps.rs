@@ -19,8 +19,8 @@ use crate::{
 /// How often the slow level repeats the root level.
 const REPETITIONS: u32 = 3;
 
-/// What the tests of the lab do more often each time: together 21 starts of three members.
-const MORE: [(&str, &str); 1] = [("LAB_STARTS", "7")];
+/// How often three members start on empty disks in the slow level.
+const STARTS: (&str, &str) = ("LAB_STARTS", "20");
 
 /// The feature that a test program with tests that need root requires (`required-features`).
 const ROOT_TESTS: &str = "root-tests";
@@ -104,7 +104,7 @@ fn root(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     host::require_root("the root level")?;
     assets::prepare_all()?;
     let shim = build_programs(workspace)?;
-    run_root_tests(workspace, &shim, &[], tally)
+    run_root_tests(workspace, &shim, tally)
 }
 
 /// The tests take down what they bring up.
@@ -135,12 +135,13 @@ fn slow(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     let shim = build_programs(workspace)?;
     for repetition in 1..=REPETITIONS {
         console::say(&format!("-- slow: {repetition} of {REPETITIONS} --"));
-        run_root_tests(workspace, &shim, &MORE, tally)?;
+        run_root_tests(workspace, &shim, tally)?;
     }
     let lab = members(workspace)?.into_iter();
     let lab: Vec<Package> = lab.filter(|package| package.name == LAB).collect();
     let mut command = feature_command(workspace, &lab, SLOW_TESTS);
     command.env("RUST_TEST_THREADS", "1").env(SHIM, shim);
+    command.env(STARTS.0, STARTS.1);
     test(command, tally)
 }
 
@@ -184,12 +185,7 @@ fn build_programs(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// Two runs of cargo: the lab's tests fill the host with nodes, so they take turns.
-fn run_root_tests(
-    workspace: &Workspace,
-    shim: &Path,
-    variables: &[(&str, &str)],
-    tally: &mut Tally,
-) -> Result<()> {
+fn run_root_tests(workspace: &Workspace, shim: &Path, tally: &mut Tally) -> Result<()> {
     let (lab, libraries): (Vec<Package>, Vec<Package>) = members(workspace)?
         .into_iter()
         .filter(|package| tests_with(package, ROOT_TESTS).next().is_some())
@@ -197,7 +193,6 @@ fn run_root_tests(
     let libraries = test(feature_command(workspace, &libraries, ROOT_TESTS), tally);
     let mut command = feature_command(workspace, &lab, ROOT_TESTS);
     command.env("RUST_TEST_THREADS", "1").env(SHIM, shim);
-    command.envs(variables.iter().copied());
     let lab = test(command, tally);
     libraries.and(lab)
 }
