@@ -24,6 +24,9 @@ const ADMISSION: Duration = Duration::from_secs(20);
 const DOUBT: Duration = Duration::from_secs(6);
 /// How long an address may be without a pod before its server is kicked.
 const ABSENCE: Duration = Duration::from_secs(10);
+/// How long a pod may claim to be another server than the one at its address before that is kicked:
+/// longer than it takes to say that it was let in.
+const REPLACEMENT: Duration = Duration::from_secs(5);
 /// How long a server may take to write a file that somebody removed.
 const REWRITING: Duration = Duration::from_secs(10);
 
@@ -44,7 +47,7 @@ pub(super) struct Seat<'a> {
     missing: Option<Instant>,
     /// Whether its schema is known to be that of our programs.
     is_converted: bool,
-    /// Since when servers have no pod.
+    /// Since when a server has no pod, or its pod is another server.
     absent: BTreeMap<String, Instant>,
 }
 
@@ -203,11 +206,16 @@ impl<'a> Seat<'a> {
             self.absent.clear();
             return;
         };
+        self.absent.retain(|id, _| *id == server.id);
         let since = self
             .absent
             .entry(server.id.clone())
             .or_insert_with(Instant::now);
-        if why == Leaving::Gone && since.elapsed() < ABSENCE {
+        let patience = match why {
+            Leaving::Gone => ABSENCE,
+            Leaving::Replaced => REPLACEMENT,
+        };
+        if since.elapsed() < patience {
             return;
         }
         let name = self.database.name();
