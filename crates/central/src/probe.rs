@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use kit::{error::Chain, readiness::Condition};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::{children::Running, unixctl};
 
@@ -23,19 +23,20 @@ pub(crate) struct Probe {
     pub(crate) otherwise: Option<&'static str>,
 }
 
+/// When to look at a child: again and again, and at once when it is another process.
+#[derive(Debug)]
+pub(crate) struct Rounds {
+    ticks: Interval,
+    running: Running,
+}
+
 // === impl Probe ===
 
 impl Probe {
     /// Keeps `condition` as the child's answers say.
-    pub(crate) async fn follow(self, mut running: Running, condition: Condition) {
-        let mut ticks = interval(INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                changed = running.changed() => if changed.is_err() { return },
-            }
-            let pid = *running.borrow_and_update();
+    pub(crate) async fn follow(self, running: Running, condition: Condition) {
+        let mut rounds = Rounds::new(running);
+        while let Some(pid) = rounds.next().await {
             match self.look(pid).await {
                 Ok(()) => condition.met(),
                 Err(why) => condition.unmet(why),
@@ -58,5 +59,24 @@ impl Probe {
                 .map_err(|error| Chain(&error).to_string())?;
         }
         Err(answer)
+    }
+}
+
+// === impl Rounds ===
+
+impl Rounds {
+    pub(crate) fn new(running: Running) -> Self {
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { ticks, running }
+    }
+
+    /// The child's process id, if it runs, when it is time to look; `None` when its supervisor is gone.
+    pub(crate) async fn next(&mut self) -> Option<Option<u32>> {
+        tokio::select! {
+            _ = self.ticks.tick() => {}
+            changed = self.running.changed() => changed.ok()?,
+        }
+        Some(*self.running.borrow_and_update())
     }
 }

@@ -1,17 +1,14 @@
 //! northd: started when the databases can be used, and told of all members.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::{Path, PathBuf};
 
-use tokio::{
-    sync::watch,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::sync::watch;
 
 use super::{Census, NORTHD, Site};
-use crate::{children::Running, program::Program, unixctl, watchdog::Control};
-
-/// The time between two questions.
-const INTERVAL: Duration = Duration::from_secs(1);
+use crate::{
+    children::Running, database::Database, probe::Rounds, program::Program, unixctl,
+    watchdog::Control,
+};
 
 /// What a northd is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +34,7 @@ impl Site {
             .filter_map(|it| it.address)
             .collect();
         hosts.sort();
-        let remotes = |database: &crate::database::Database| {
+        let remotes = |database: &Database| {
             let others = hosts.iter().map(|host| database.remote_at(*host));
             let all: Vec<_> = [database.remote().to_string()]
                 .into_iter()
@@ -57,15 +54,9 @@ impl Site {
 }
 
 /// Keeps `work` as northd answers, until its supervisor is gone.
-pub(super) async fn follow(directory: PathBuf, mut running: Running, work: watch::Sender<Work>) {
-    let mut ticks = interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            changed = running.changed() => if changed.is_err() { return },
-        }
-        let pid = *running.borrow_and_update();
+pub(super) async fn follow(directory: PathBuf, running: Running, work: watch::Sender<Work>) {
+    let mut rounds = Rounds::new(running);
+    while let Some(pid) = rounds.next().await {
         let now = match pid {
             Some(pid) => look(&unixctl::socket(&directory, "ovn-northd", pid)).await,
             None => Work::Nothing("it does not run".to_owned()),
@@ -74,7 +65,7 @@ pub(super) async fn follow(directory: PathBuf, mut running: Running, work: watch
     }
 }
 
-async fn look(socket: &std::path::Path) -> Work {
+async fn look(socket: &Path) -> Work {
     match unixctl::ask(socket, "status").await {
         Ok(answer) if answer.starts_with("Status: active") => Work::Active,
         Ok(answer) if answer.starts_with("Status: standby") => Work::Standby,
