@@ -27,11 +27,7 @@ fn after_the_leader_was_killed_another_gives_a_new_pod_its_port() {
     let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
     lab::run(options, async |lab| {
         let cluster = Cluster::prepare(lab).await?;
-        let mut first = start(&cluster, lab, "first", FIRST_ADMIN)?;
-        cluster.controller_ready(FIRST_ADMIN).await?;
-        wait_for_holder(lab, "first").await?;
-        let mut second = start(&cluster, lab, "second", SECOND_ADMIN)?;
-        cluster.controller_ready(SECOND_ADMIN).await?;
+        let (mut first, mut second) = start_two(&cluster, lab).await?;
         wait_for_port(lab, "a").await?;
         ensure_holder(lab, "first").await?;
 
@@ -55,11 +51,7 @@ fn who_cannot_write_to_the_database_gives_the_lease_back_and_nobody_takes_it_wit
     let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
     lab::run(options, async |lab| {
         let cluster = Cluster::prepare(lab).await?;
-        let mut first = start(&cluster, lab, "first", FIRST_ADMIN)?;
-        cluster.controller_ready(FIRST_ADMIN).await?;
-        wait_for_holder(lab, "first").await?;
-        let second = start(&cluster, lab, "second", SECOND_ADMIN)?;
-        cluster.controller_ready(SECOND_ADMIN).await?;
+        let (mut first, second) = start_two(&cluster, lab).await?;
 
         northbound(lab, "ovsdb-server/remove-remote")?;
         wait_for_end(&mut first).await?;
@@ -77,11 +69,7 @@ fn a_leader_that_was_stopped_and_goes_on_touches_nothing_of_its_successor() {
     let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
     lab::run(options, async |lab| {
         let cluster = Cluster::prepare(lab).await?;
-        let mut first = start(&cluster, lab, "first", FIRST_ADMIN)?;
-        cluster.controller_ready(FIRST_ADMIN).await?;
-        wait_for_holder(lab, "first").await?;
-        let second = start(&cluster, lab, "second", SECOND_ADMIN)?;
-        cluster.controller_ready(SECOND_ADMIN).await?;
+        let (mut first, second) = start_two(&cluster, lab).await?;
         wait_for_port(lab, "a").await?;
 
         first.signal(Signal::SIGSTOP)?;
@@ -148,6 +136,16 @@ async fn wait_for_surrender(process: &mut Process) -> Result<()> {
         Ok(())
     })
     .await
+}
+
+/// One that leads, and one that stands by.
+async fn start_two(cluster: &Cluster<'_>, lab: &Lab) -> Result<(Process, Process)> {
+    let first = start(cluster, lab, "first", FIRST_ADMIN)?;
+    cluster.controller_ready(FIRST_ADMIN).await?;
+    wait_for_holder(lab, "first").await?;
+    let second = start(cluster, lab, "second", SECOND_ADMIN)?;
+    cluster.controller_ready(SECOND_ADMIN).await?;
+    Ok((first, second))
 }
 
 fn start(cluster: &Cluster<'_>, lab: &Lab, name: &str, admin_port: u16) -> Result<Process> {
