@@ -10,7 +10,7 @@ use linux::nft::{self, guest};
 use linux::offload::TxChecksum;
 use linux::route::Routes;
 use linux::sysctl::Settings;
-use linux::{LinkName, Namespace, Netlink, address, link, offload, route, sysctl};
+use linux::{LinkName, Namespace, Netlink, address, link, netlink, offload, route, sysctl};
 
 use crate::metrics::{Domain, Metrics};
 use crate::ovs::{self, Ovs};
@@ -69,14 +69,16 @@ impl Kernel {
             return Ok(0);
         }
         if near.is_some() {
-            link::delete(&self.netlink, &veth.near.name).await?;
+            self.no_link(&veth.near.name).await?;
         }
         let made = link::create_veth(&self.netlink, veth, &pod.namespace).await;
         self.metrics.apply(Domain::Link, made.map(|()| 1))
     }
 
     pub(crate) async fn no_link(&self, name: &LinkName) -> Result<(), linux::Error> {
-        link::delete(&self.netlink, name).await
+        let name = name.clone();
+        let delete = move |netlink| async move { link::delete(&netlink, &name).await };
+        netlink::apart(&self.namespace, delete).await?
     }
 
     pub(crate) async fn tx_checksum(

@@ -26,12 +26,33 @@ pub struct Driver(Pin<Box<dyn Future<Output = ()> + Send>>);
 /// [`Error::Namespace`] when it cannot be entered, [`Error::Kernel`] without a socket.
 pub async fn connect(namespace: &Namespace) -> Result<(Netlink, Driver), Error> {
     let runtime = Handle::current();
-    let born = namespace.run(move || {
-        let _reactor = runtime.enter();
-        rtnetlink::new_connection()
+    namespace.run(move || born(&runtime)).await?
+}
+
+/// What `work` returns, done inside `namespace` with a connection and on a thread of its own.
+///
+/// For requests that take the kernel long, such as the deletion of a link (20 ms): it works on a
+/// request while that is being sent, so that all others on one connection wait, and a thread of the
+/// runtime with them.
+///
+/// # Errors
+/// As [`connect`]; [`Error::Closed`] when the kernel closes the connection first.
+pub async fn apart<T: Send + 'static, F: Future<Output = T>>(
+    namespace: &Namespace,
+    work: impl FnOnce(Netlink) -> F + Send + 'static,
+) -> Result<T, Error> {
+    let runtime = Handle::current();
+    let done = namespace.run(move || {
+        let (netlink, driver) = born(&runtime)?;
+        runtime.block_on(driver.until(work(netlink)))
     });
-    let (connection, handle, _unsolicited) = born
-        .await?
+    done.await?
+}
+
+/// A connection in the namespace of the calling thread.
+fn born(runtime: &Handle) -> Result<(Netlink, Driver), Error> {
+    let _reactor = runtime.enter();
+    let (connection, handle, _unsolicited) = rtnetlink::new_connection()
         .map_err(|source| Error::kernel("open a netlink socket", source))?;
     Ok((Netlink(handle), Driver(Box::pin(connection))))
 }

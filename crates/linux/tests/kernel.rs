@@ -117,6 +117,10 @@ async fn the_peer_of_a_veth_is_born_complete_in_the_pod() {
     .await;
 }
 
+async fn delete_node_end(netlink: Netlink) -> Result<(), linux::Error> {
+    link::delete(&netlink, &name("abc_h")).await
+}
+
 #[tokio::test]
 async fn a_link_takes_other_attributes_once_and_is_deleted_with_its_peer() {
     in_lab(async |lab| {
@@ -134,12 +138,10 @@ async fn a_link_takes_other_attributes_once_and_is_deleted_with_its_peer() {
             0
         );
 
-        link::delete(&lab.node_netlink, &name("abc_h"))
-            .await
-            .unwrap();
-        link::delete(&lab.node_netlink, &name("abc_h"))
-            .await
-            .unwrap();
+        for _ in 0..2 {
+            let deleted = netlink::apart(&lab.node, delete_node_end).await.unwrap();
+            deleted.unwrap();
+        }
         assert_eq!(link::observe(netlink, &eth0).await.unwrap(), None);
         let gone = link::reconcile(netlink, &eth0, &desired).await.unwrap_err();
         assert!(gone.is_absent(), "{gone}");
