@@ -15,7 +15,7 @@ use kit::shutdown::Shutdown;
 use kit::tls::Identity;
 use proto::debug::v1::debug_server::{Debug, DebugServer};
 use proto::debug::v1::descriptors::FILE_DESCRIPTOR_SET;
-use proto::debug::v1::{Change, DumpRequest, ExplainRequest, Explanation, OwnerRows, PlanRequest};
+use proto::debug::v1::{Change, CheckRequest, DumpRequest, ExplainRequest, Explanation, Finding, OwnerRows, PlanRequest};
 use tonic::{Request, Response, Status};
 
 use self::answers::{Unknown, World};
@@ -110,6 +110,7 @@ impl Debug for Service {
     type DumpStream = Answers<OwnerRows>;
     type PlanStream = Answers<Change>;
     type ExplainStream = Answers<Explanation>;
+    type CheckStream = Answers<Finding>;
 
     async fn dump(
         &self,
@@ -130,5 +131,9 @@ impl Debug for Service {
         request: Request<ExplainRequest>,
     ) -> Result<Response<Self::ExplainStream>, Status> {
         self.answer(|world| world.explain(&request.get_ref().name))
+    }
+
+    async fn check(&self, _: Request<CheckRequest>) -> Result<Response<Self::CheckStream>, Status> {
+        self.answer(|world| Ok(world.check()))
     }
 }

@@ -10,7 +10,7 @@ use kit::error::Chain;
 use kit::readiness::Readiness;
 use model::NodeName;
 use proto::debug::v1::debug_server::Debug;
-use proto::debug::v1::{Change, DumpRequest, ExplainRequest, Explanation, OwnerRows, PlanRequest};
+use proto::debug::v1::{Change, CheckRequest, DumpRequest, ExplainRequest, Explanation, Finding, OwnerRows, PlanRequest};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
@@ -82,6 +82,7 @@ impl Debug for Service {
     type DumpStream = Answers<OwnerRows>;
     type PlanStream = Answers<Change>;
     type ExplainStream = Answers<Explanation>;
+    type CheckStream = Answers<Finding>;
 
     async fn dump(
         &self,
@@ -132,5 +133,9 @@ impl Debug for Service {
             )));
         }
         Ok(answers(explanations))
+    }
+
+    async fn check(&self, _: Request<CheckRequest>) -> Result<Response<Self::CheckStream>, Status> {
+        Err(Status::unimplemented("only controllers check their plan"))
     }
 }

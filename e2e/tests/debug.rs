@@ -5,8 +5,8 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use assets::versions::GRPCURL;
-use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
+use k8s_openapi::api::core::v1::{Node, Secret};
+use kube::{Api, ResourceExt, api::{Patch, PatchParams}};
 use serde_json::{Deserializer, Value, json};
 use testkit::{
     Cluster, Lab, LabOptions, OvnVersion, command::Invocation, lab, process::Process, wait_until,
@@ -15,6 +15,7 @@ use testkit::{
 const PATIENCE: Duration = Duration::from_secs(20);
 const ADMIN: u16 = 10660;
 const SERVICE: &str = "debug.v1.Debug";
+const ADDRESS: &str = "ovn.kubernetes.io/ip_address";
 
 #[test]
 fn an_operator_sees_what_should_be_what_is_and_why_and_nothing_is_written() {
@@ -29,6 +30,7 @@ fn an_operator_sees_what_should_be_what_is_and_why_and_nothing_is_written() {
         .await?;
         services_are_listed(lab)?;
         desired_is_actual(lab)?;
+        what_breaks_a_rule_is_found(lab).await?;
 
         leader.kill()?;
         let standby = start(&cluster, lab, "standby")?;
@@ -156,6 +158,46 @@ fn desired_is_actual(lab: &Lab) -> Result<()> {
         "{}",
         unknown.stderr
     );
+    Ok(())
+}
+
+/// Somebody writes the address of one node into the annotations of the other.
+async fn what_breaks_a_rule_is_found(lab: &Lab) -> Result<()> {
+    let findings = || call(lab, "debug.v1.Debug/Check", &json!({}));
+    let found = findings()?;
+    ensure!(found.is_empty(), "there are {found:?}");
+    let nodes: Api<Node> = Api::all(lab.api_server()?.client()?);
+    let address = |node: &Node| {
+        let address = node.annotations().get(ADDRESS).cloned();
+        address.context("the node has an address")
+    };
+    let (first, second) = (nodes.get("n1").await?, nodes.get("n2").await?);
+    annotate(&nodes, "n2", &address(&first)?).await?;
+    wait_until("the address is found twice", PATIENCE, async || {
+        let found = findings()?;
+        let [finding] = found.as_slice() else {
+            anyhow::bail!("there are {found:?}");
+        };
+        let both = finding["row"] == "Logical_Switch_Port node-n2"
+            && finding["message"].to_string().contains("node-n1");
+        ensure!(both && finding["rule"] == "UniqueAddress", "it is {finding}");
+        Ok(())
+    })
+    .await?;
+    annotate(&nodes, "n2", &address(&second)?).await?;
+    wait_until("nothing is found", PATIENCE, async || {
+        let found = findings()?;
+        ensure!(found.is_empty(), "there are {found:?}");
+        Ok(())
+    })
+    .await
+}
+
+async fn annotate(nodes: &Api<Node>, name: &str, address: &str) -> Result<()> {
+    let patch = json!({"metadata": {"annotations": {ADDRESS: address}}});
+    let parameters = PatchParams::default();
+    let patched = nodes.patch(name, &parameters, &Patch::Merge(patch));
+    patched.await?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 //! [`Problem`] of its owner, and everybody else's rows are planned all the same. There is one
 //! module for each kind of owner.
 
+mod check;
 mod inputs;
 mod load_balancers;
 mod node;
@@ -16,6 +17,7 @@ mod port;
 mod subnet;
 mod vpc;
 
+pub use check::{Finding, Rule, check, check_rows};
 pub use inputs::{
     Affinity, GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, Protocol, RouterLink,
     Service, Settings, Subnet, Vip, Vpc,

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use controller_plan::{
     Affinity, GatewayMode, Inputs, JoinPort, Node, Planned, Port, PortSecurity, Protocol,
-    RouterLink, Service, Settings, Subnet, Vip, Vpc, plan_all,
+    RouterLink, Service, Settings, Subnet, Vip, Vpc, check, plan_all,
 };
 use model::{NodeName, PodKey, PortKey, SubnetName, VpcName};
 use serde::Deserialize;
@@ -227,7 +227,9 @@ fn every_scenario_becomes_its_rows() {
         let (cluster, expected) = text.split_once(SEPARATOR).unwrap_or((&text, ""));
         let parsed = serde_yaml::from_str(cluster)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let rows = print(&plan_all(&inputs(parsed)));
+        let inputs = inputs(parsed);
+        assert_eq!(check(&inputs), [], "{}", path.display());
+        let rows = print(&plan_all(&inputs));
         if std::env::var_os("UPDATE").is_some() {
             fs::write(&path, format!("{cluster}{SEPARATOR}{rows}")).unwrap();
         } else {

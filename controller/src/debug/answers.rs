@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use controller_plan::{Inputs, Planned, plan};
+use controller_plan::{Inputs, Planned, check, plan};
 use model::Owner;
 use ovn::{Row, RowKey, Rows, View, diff};
 use ovsdb::Datum;
@@ -49,6 +49,16 @@ impl World<'_> {
             return Err(Unknown(name.to_owned()));
         }
         Ok(found)
+    }
+
+    pub(super) fn check(&self) -> Vec<v1::Finding> {
+        let findings = check(self.inputs).into_iter();
+        let finding = |it: controller_plan::Finding| v1::Finding {
+            rule: it.rule.name().to_owned(),
+            row: it.row.to_string(),
+            message: it.message,
+        };
+        findings.map(finding).collect()
     }
 
     fn all_owners(&self) -> BTreeSet<Owner> {
