@@ -15,7 +15,9 @@ use kit::shutdown::Shutdown;
 use kit::tls::Identity;
 use proto::debug::v1::debug_server::{Debug, DebugServer};
 use proto::debug::v1::descriptors::FILE_DESCRIPTOR_SET;
-use proto::debug::v1::{Change, CheckRequest, DumpRequest, ExplainRequest, Explanation, Finding, OwnerRows, PlanRequest};
+use proto::debug::v1::{
+    Change, CheckRequest, DumpRequest, ExplainRequest, Explanation, Finding, OwnerRows, PlanRequest,
+};
 use tonic::{Request, Response, Status};
 
 use self::answers::{Unknown, World};

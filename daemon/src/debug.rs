@@ -10,7 +10,9 @@ use kit::error::Chain;
 use kit::readiness::Readiness;
 use model::NodeName;
 use proto::debug::v1::debug_server::Debug;
-use proto::debug::v1::{Change, CheckRequest, DumpRequest, ExplainRequest, Explanation, Finding, OwnerRows, PlanRequest};
+use proto::debug::v1::{
+    Change, CheckRequest, DumpRequest, ExplainRequest, Explanation, Finding, OwnerRows, PlanRequest,
+};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 

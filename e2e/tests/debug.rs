@@ -6,7 +6,10 @@ use std::{fs, path::PathBuf, time::Duration};
 use anyhow::{Context, Result, ensure};
 use assets::versions::GRPCURL;
 use k8s_openapi::api::core::v1::{Node, Secret};
-use kube::{Api, ResourceExt, api::{Patch, PatchParams}};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+};
 use serde_json::{Deserializer, Value, json};
 use testkit::{
     Cluster, Lab, LabOptions, OvnVersion, command::Invocation, lab, process::Process, wait_until,
@@ -180,7 +183,10 @@ async fn what_breaks_a_rule_is_found(lab: &Lab) -> Result<()> {
         };
         let both = finding["row"] == "Logical_Switch_Port node-n2"
             && finding["message"].to_string().contains("node-n1");
-        ensure!(both && finding["rule"] == "UniqueAddress", "it is {finding}");
+        ensure!(
+            both && finding["rule"] == "UniqueAddress",
+            "it is {finding}"
+        );
         Ok(())
     })
     .await?;
@@ -195,9 +201,9 @@ async fn what_breaks_a_rule_is_found(lab: &Lab) -> Result<()> {
 
 async fn annotate(nodes: &Api<Node>, name: &str, address: &str) -> Result<()> {
     let patch = json!({"metadata": {"annotations": {ADDRESS: address}}});
-    let parameters = PatchParams::default();
-    let patched = nodes.patch(name, &parameters, &Patch::Merge(patch));
-    patched.await?;
+    nodes
+        .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await?;
     Ok(())
 }
 

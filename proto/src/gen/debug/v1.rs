@@ -15,6 +15,8 @@ pub struct PlanRequest {
     #[prost(string, repeated, tag = "1")]
     pub owners: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckRequest {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExplainRequest {
     /// The name or UUID of a row, a row as it is printed in answers, or an owner.
@@ -103,6 +105,19 @@ pub struct Explanation {
     /// What users must mend about the object.
     #[prost(string, repeated, tag = "6")]
     pub problems: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Finding {
+    /// The rule that is broken, a word in CamelCase: OneOwner, Parent, Peer, UniqueAddress, UniqueMac,
+    /// Nexthop, ConnectedNexthop, Set, Name or Family.
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    /// Table and meaning; `Explain` tells which object it is of.
+    #[prost(string, tag = "2")]
+    pub row: ::prost::alloc::string::String,
+    /// What is wrong, with the names of all that take part in it.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -312,6 +327,25 @@ pub mod debug_client {
                 .insert(GrpcMethod::new("debug.v1.Debug", "Explain"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// What is wrong with the whole of what should be, such as an address that two ports have: nothing
+        /// when all is well. Daemons answer UNIMPLEMENTED.
+        pub async fn check(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::Finding>>,
+            tonic::Status,
+        > {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/debug.v1.Debug/Check");
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("debug.v1.Debug", "Check"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -358,6 +392,17 @@ pub mod debug_server {
             &self,
             request: tonic::Request<super::ExplainRequest>,
         ) -> std::result::Result<tonic::Response<Self::ExplainStream>, tonic::Status>;
+        /// Server streaming response type for the Check method.
+        type CheckStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::Finding, tonic::Status>,
+            > + std::marker::Send
+            + 'static;
+        /// What is wrong with the whole of what should be, such as an address that two ports have: nothing
+        /// when all is well. Daemons answer UNIMPLEMENTED.
+        async fn check(
+            &self,
+            request: tonic::Request<super::CheckRequest>,
+        ) -> std::result::Result<tonic::Response<Self::CheckStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct DebugServer<T> {
@@ -534,6 +579,45 @@ pub mod debug_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ExplainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/debug.v1.Debug/Check" => {
+                    #[allow(non_camel_case_types)]
+                    struct CheckSvc<T: Debug>(pub Arc<T>);
+                    impl<T: Debug> tonic::server::ServerStreamingService<super::CheckRequest> for CheckSvc<T> {
+                        type Response = super::Finding;
+                        type ResponseStream = T::CheckStream;
+                        type Future =
+                            BoxFuture<tonic::Response<Self::ResponseStream>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CheckRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Debug>::check(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CheckSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
