@@ -308,10 +308,29 @@ impl Central {
         &self,
         arguments: impl IntoIterator<Item = A>,
     ) -> Result<String> {
+        self.appctl("northd", arguments)
+    }
+
+    /// Runs `ovn-appctl` against NB's server.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn nb_appctl<A: AsRef<str>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<String> {
+        self.appctl("nb", arguments)
+    }
+
+    fn appctl<A: AsRef<str>>(
+        &self,
+        name: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<String> {
         self.programs
             .command("ovn-appctl")?
             .arg("-t")
-            .arg(self.file("northd", "ctl"))
+            .arg(self.file(name, "ctl"))
             .args(arguments.into_iter().map(|word| word.as_ref().to_owned()))
             .read()
     }

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: measurements, one JSON line each.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
 use crate::{process, shim, workspace::Workspace};
@@ -10,14 +10,19 @@ use crate::{process, shim, workspace::Workspace};
 pub(crate) struct Args {
     /// What to measure.
     name: Bench,
+    /// With so many pods instead of 2,000 and 10,000: a short trial of `control`.
+    #[arg(long, value_name = "COUNT")]
+    pods: Option<u32>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Bench {
     /// 10,000 ports written and loaded, next to the Python IDL.
     Ovsdb,
     /// ADD and DEL as kubelet calls them, 1, 10 and 50 at a time; and what daemon and plugin take.
     Cni,
+    /// 2,000 and 10,000 pods and one controller: how many a second, and at which cost.
+    Control,
 }
 
 /// Prepares what the measurement needs and runs it.
@@ -25,9 +30,15 @@ enum Bench {
 /// # Errors
 /// When the host lacks what it needs, or the measurement fails.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let is_trial = args.pods.is_some();
+    ensure!(
+        !is_trial || args.name == Bench::Control,
+        "--pods is for `control`"
+    );
     match args.name {
         Bench::Ovsdb => ovsdb(workspace),
         Bench::Cni => cni(workspace),
+        Bench::Control => control(workspace, args.pods),
     }
 }
 
@@ -50,5 +61,21 @@ fn cni(workspace: &Workspace) -> Result<()> {
         .args(["--package", "e2e", "--features", "root-tests"])
         .env("CNI_SHIM_PROGRAM", plugin)
         .env("RUST_LOG", "info");
+    process::run(bench)
+}
+
+/// With the controller as it is shipped, and what it logs where nobody asks for more.
+fn control(workspace: &Workspace, pods: Option<u32>) -> Result<()> {
+    assets::prepare_all()?;
+    let mut build = process::cargo(workspace, &["build", "--locked", "--release"]);
+    build.args(["-p", "controller"]);
+    process::run(build)?;
+    let mut bench = process::cargo(workspace, &["bench", "--locked", "--bench", "control"]);
+    bench
+        .args(["--package", "e2e", "--features", "root-tests"])
+        .env("RUST_LOG", "info");
+    if let Some(pods) = pods {
+        bench.env("CONTROL_PODS", pods.to_string());
+    }
     process::run(bench)
 }
