@@ -4,15 +4,17 @@
 //! | --- | --- | --- |
 //! | VPC | itself, its load balancers, its subnets and their ports; everything when it is the default one or `join` is in it | its router's name is in their rows |
 //! | subnet | itself, its VPC, that one's load balancers, its ports, all nodes; all ports when it is `join` | gateways are in the VPC's route, the gateway mode in the ports' groups, no node may have an address in it |
-//! | node | itself and the ports on it | a port is in the group of its node |
+//! | node | itself, nodes with an address of it, the ports on it, and the port that would have its name | an address can lead to one node, a port is in the group of its node, and two ports cannot have one name |
 //! | port | itself | |
 //! | service, endpoints | the load balancers of the default VPC | they hold its VIPs |
 //!
 //! Where the table does not know better, it dirties more: a clean owner costs one comparison.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-use model::{NodeName, Owner, PortKey, SubnetName, VpcName};
+use controller_plan::Node;
+use model::{NodeName, Owner, PodKey, PortKey, SubnetName, VpcName};
 
 use crate::claimant::Claimant;
 use crate::index::Index;
@@ -57,6 +59,21 @@ impl Index {
             .filter(|(_, port)| port.node.as_ref() == Some(name));
         self.dirty
             .extend(on_node.map(|(key, _)| Owner::Port(key.clone())));
+        let lsp = name.lsp();
+        let namesake = lsp
+            .rsplit_once('.')
+            .and_then(|(pod, namespace)| PodKey::new(namespace, pod).ok());
+        self.dirty
+            .extend(namesake.map(|pod| Owner::Port(PortKey::primary(pod))));
+    }
+
+    /// One of them has the address.
+    pub(crate) fn dirty_nodes_at(&mut self, addresses: &BTreeSet<IpAddr>) {
+        let shares = |node: &Node| node.internal.values().any(|it| addresses.contains(it));
+        let nodes = self.inputs.nodes.iter();
+        let nodes = nodes.filter(|(_, node)| shares(node));
+        self.dirty
+            .extend(nodes.map(|(name, _)| Owner::Node(name.clone())));
     }
 
     pub(crate) fn dirty_port(&mut self, key: PortKey) {

@@ -1,5 +1,6 @@
 //! `Node`: its addresses and its recorded port on the join subnet.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use api::annotation::key;
@@ -21,6 +22,8 @@ pub struct Node {
     pub join: Option<plan::JoinPort>,
     /// Addresses that a user asks for, or that an earlier record gave.
     pub wanted: DualStack<IpAddr>,
+    /// The name that OVN knows it by, once its daemon has told.
+    pub chassis: Option<String>,
 }
 
 impl Watched for core::Node {
@@ -48,6 +51,7 @@ impl Watched for core::Node {
             internal: internal_addresses(self),
             join,
             wanted,
+            chassis: Some(annotations.text(key::CHASSIS).to_owned()).filter(|it| !it.is_empty()),
         })
     }
 
@@ -56,6 +60,9 @@ impl Watched for core::Node {
     }
 
     fn derive(index: &mut Index, TableEdit(edit): TableEdit<Self>) {
+        let both = [&edit.old, &edit.new].into_iter().flatten();
+        let addresses = both.flat_map(|node| node.internal.values().copied());
+        let addresses = addresses.collect();
         match edit.new {
             Some(node) => {
                 let node = plan::Node {
@@ -68,8 +75,23 @@ impl Watched for core::Node {
                 index.inputs.nodes.remove(&edit.key);
             }
         }
+        index.dirty_nodes_at(&addresses);
         index.dirty_node(&edit.key);
         index.claims.insert(Claimant::Node(edit.key));
+    }
+}
+
+impl Index {
+    /// Of every node there is, those that cannot be used included, the name that OVN knows it by.
+    pub fn chassis_of_nodes(&self) -> BTreeMap<String, Option<String>> {
+        let nodes = self.nodes.iter();
+        let nodes = nodes.map(|(name, node)| (name.to_string(), node.chassis.clone()));
+        let rejected = self.rejected().keys();
+        let rejected = rejected.filter(|object| object.kind == Kind::Node);
+        rejected
+            .map(|object| (object.name.clone(), None))
+            .chain(nodes)
+            .collect()
     }
 }
 

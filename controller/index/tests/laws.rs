@@ -69,7 +69,7 @@ fn any_subnet() -> impl Strategy<Value = Object> {
 }
 
 fn any_node() -> impl Strategy<Value = Object> {
-    ("n[12]", any::<bool>(), "192\\.0\\.2\\.[12]").prop_map(|(name, joined, internal)| {
+    ("n[12]|n1\\.d", any::<bool>(), "192\\.0\\.2\\.[12]").prop_map(|(name, joined, internal)| {
         let annotations = json!({
             "ovn.kubernetes.io/allocated": joined.to_string(),
             "ovn.kubernetes.io/ip_address": "100.64.0.2",
@@ -84,7 +84,7 @@ fn any_node() -> impl Strategy<Value = Object> {
 
 fn any_pod() -> impl Strategy<Value = Object> {
     let phase = prop_oneof![Just("Pending"), Just("Running"), Just("Failed")];
-    ("p[12]", "s[01]", "n[12]", phase, any::<bool>()).prop_map(
+    ("p[12]|node-n1", "s[01]", "n[12]", phase, any::<bool>()).prop_map(
         |(name, subnet, node, phase, allocated)| {
             let annotations = json!({
                 "ovn.kubernetes.io/allocated": allocated.to_string(),

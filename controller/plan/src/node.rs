@@ -28,7 +28,9 @@ pub(crate) fn plan(inputs: &Inputs, name: &NodeName) -> Planned {
     join_port(inputs, &owner, name, join, &mut planned);
     port_group(&owner, name, &mut planned);
     for (family, nexthop) in join.addresses.iter() {
-        let to_node = node.internal.get(family).map(|internal| {
+        let internal = node.internal.get(family);
+        let free = internal.filter(|it| !is_taken(inputs, &owner, name, **it, &mut planned));
+        let to_node = free.map(|internal| {
             reroute(
                 router,
                 POLICY_NODE,
@@ -57,10 +59,30 @@ fn check_addresses(inputs: &Inputs, owner: &Owner, node: &Node, planned: &mut Pl
                     "InternalIP {address} is inside CIDR {cidr} of subnet {name}: give the subnet \
                      a CIDR without addresses of nodes, or the node another address"
                 );
-                planned.problem(owner, "NodeAddressInSubnet", message);
+                planned.problem(owner, "NodeAddressConflictWithSubnet", message);
             }
         }
     }
+}
+
+/// Packets to an address can go to one node only: the first by name, of those that have a port.
+fn is_taken(
+    inputs: &Inputs,
+    owner: &Owner,
+    name: &NodeName,
+    address: IpAddr,
+    planned: &mut Planned,
+) -> bool {
+    let before = inputs.nodes.iter().take_while(|(other, _)| *other < name);
+    let mut before = before.filter(|(_, other)| other.is_joined());
+    let other = before.find(|(_, other)| other.internal.values().any(|it| *it == address));
+    if let Some((other, _)) = other {
+        let message = format!(
+            "InternalIP {address} is also that of node {other}: give each an address of its own"
+        );
+        planned.problem(owner, "NodeAddressConflict", message);
+    }
+    other.is_some()
 }
 
 fn join_port(

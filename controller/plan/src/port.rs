@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use model::{DualStack, MacAddr, Owner, PortKey};
+use model::{DualStack, MacAddr, NodeName, Owner, PortKey};
 use ovn::nb::{self, logical_switch as ls, logical_switch_port as lsp, port_group as pg};
 use ovn::{Row, RowKey, expr};
 
@@ -28,6 +28,14 @@ pub(crate) fn plan(inputs: &Inputs, key: &PortKey) -> Planned {
         planned.problem(&owner, "SubnetNotFound", message);
         return planned;
     };
+    if let Some(node) = node_of_that_name(inputs, key) {
+        let message = format!(
+            "the port's name `{}` is that of node {node}; rename the pod",
+            key.lsp()
+        );
+        planned.problem(&owner, "NameConflict", message);
+        return planned;
+    }
     let mut row = Row::new(&nb::LOGICAL_SWITCH_PORT)
         .with(lsp::NAME, key.lsp())
         .with(lsp::ADDRESSES, addresses(port.mac, &port.addresses))
@@ -44,6 +52,14 @@ pub(crate) fn plan(inputs: &Inputs, key: &PortKey) -> Planned {
     }
     planned.row(&owner, RowKey::LogicalSwitchPort(key.lsp()), row);
     planned
+}
+
+/// The node whose port has the name that the pod's would have: node `n1.x` has that of pod
+/// `node-n1` in namespace `x`. Nodes are there before their pods.
+fn node_of_that_name<'a>(inputs: &'a Inputs, key: &PortKey) -> Option<&'a NodeName> {
+    let name = NodeName::of_lsp(&key.lsp())?;
+    let (name, node) = inputs.nodes.get_key_value(&name)?;
+    (node.is_joined() && inputs.join().is_some()).then_some(name)
 }
 
 /// `<mac> <v4> [<v6>]`, the one element of `addresses` (ovn-nb(5), `Logical_Switch_Port`).

@@ -7,7 +7,7 @@ use controller_plan::{
     GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, RouterLink, Settings, Subnet, Vpc,
     check, check_rows, plan_all,
 };
-use model::{NodeName, PodKey, PortKey, SubnetName, VpcName};
+use model::{MacAddr, NodeName, PodKey, PortKey, SubnetName, VpcName};
 use ovn::nb::{
     LOAD_BALANCER, LOGICAL_ROUTER_POLICY, LOGICAL_ROUTER_STATIC_ROUTE, LOGICAL_SWITCH_PORT,
     PORT_GROUP, load_balancer as lb, logical_router as lr, logical_router_policy as policy,
@@ -39,16 +39,20 @@ fn inputs() -> Inputs {
         };
         inputs.subnets.insert(name, subnet);
     }
-    let node = Node {
-        internal: "192.0.2.1".parse().unwrap(),
-        join: Some(JoinPort {
-            addresses: "100.64.0.2".parse().unwrap(),
-            mac: "00:00:00:00:00:02".parse().unwrap(),
-        }),
-    };
-    inputs.nodes.insert("n1".parse().unwrap(), node);
+    add_node(&mut inputs, "n1", "192.0.2.1", "100.64.0.2");
     add_pod(&mut inputs, "a", "10.1.0.2", "00:00:00:00:01:02");
     inputs
+}
+
+fn add_node(inputs: &mut Inputs, name: &str, internal: &str, join: &str) {
+    let node = Node {
+        internal: internal.parse().unwrap(),
+        join: Some(JoinPort {
+            addresses: join.parse().unwrap(),
+            mac: MacAddr::from_name(name),
+        }),
+    };
+    inputs.nodes.insert(name.parse().unwrap(), node);
 }
 
 fn add_pod(inputs: &mut Inputs, name: &str, address: &str, mac: &str) {
@@ -131,14 +135,35 @@ fn a_pod_with_the_address_of_the_router_is_found() {
 }
 
 #[test]
-fn a_node_and_a_pod_whose_ports_have_one_name_are_found() {
+fn r25_a_pod_whose_port_would_have_the_name_of_a_nodes_port_is_told_and_the_node_keeps_it() {
     let mut inputs = inputs();
-    let node = inputs.nodes.values().next().unwrap().clone();
-    inputs.nodes.insert("x.d".parse().unwrap(), node);
+    add_node(&mut inputs, "x.d", "192.0.2.2", "100.64.0.3");
     add_pod(&mut inputs, "node-x", "10.1.0.9", "00:00:00:00:01:09");
-    let found: Vec<_> = check(&inputs).iter().map(ToString::to_string).collect();
-    let both = "Logical_Switch_Port node-x.d: both node/x.d and port/d/node-x/ovn want it";
-    assert!(found.contains(&both.to_owned()), "{found:?}");
+    assert_eq!(check(&inputs), []);
+    let planned = plan_all(&inputs);
+    let [problem] = planned.problems.as_slice() else {
+        panic!("{:?}", planned.problems);
+    };
+    assert_eq!(
+        problem.to_string(),
+        "port/d/node-x/ovn: the port's name `node-x.d` is that of node x.d; rename the pod"
+    );
+    let key = RowKey::LogicalSwitchPort("node-x.d".to_owned());
+    let ids = planned.rows[&key].get(lsp::EXTERNAL_IDS).unwrap();
+    assert_eq!(ovn::owned::owner(&ids), Some("node/x.d".parse().unwrap()));
+}
+
+#[test]
+fn of_two_nodes_with_one_address_the_first_has_it_and_the_other_is_told() {
+    let mut inputs = inputs();
+    add_node(&mut inputs, "n2", "192.0.2.1", "100.64.0.3");
+    assert_eq!(check(&inputs), []);
+    let planned = plan_all(&inputs);
+    let problems: Vec<_> = planned.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        problems,
+        ["node/n2: InternalIP 192.0.2.1 is also that of node n1: give each an address of its own"]
+    );
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::mac::fnv1a;
+
 /// The text cannot be the name of such an object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -15,12 +17,28 @@ pub struct InvalidName {
     text: String,
 }
 
+/// What the names of nodes' ports begin with.
+const NODE_LSP: &str = "node-";
+/// The longest name of an object.
+const LONGEST: usize = 253;
+
+/// A name that is too long for an object ends in a hash of all of it, so that names that begin
+/// alike stay apart.
+fn shortened(name: String) -> String {
+    if name.len() <= LONGEST {
+        return name;
+    }
+    let hash = format!("-{:016x}", fnv1a(name.as_bytes()));
+    let kept = name.get(..LONGEST - hash.len()).unwrap_or_default();
+    format!("{}{hash}", kept.trim_end_matches(['.', '-']))
+}
+
 /// Kubernetes' rule for object names (RFC 1123 subdomain), which keeps quotes, spaces and `/` out
 /// of everything built from a name.
 fn check(kind: &'static str, text: &str) -> Result<(), InvalidName> {
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-    let valid = text.len() <= 253
+    let valid = text.len() <= LONGEST
         && edge(text.chars().next())
         && edge(text.chars().next_back())
         && text.chars().all(inner);
@@ -132,7 +150,12 @@ pub struct PortKey {
 impl NodeName {
     /// The name of the node's logical switch port on the join switch, and of its `IP` object.
     pub fn lsp(&self) -> String {
-        format!("node-{self}")
+        shortened(format!("{NODE_LSP}{self}"))
+    }
+
+    /// The node whose port would have that name, unless the name was shortened.
+    pub fn of_lsp(name: &str) -> Option<Self> {
+        Self::new(name.strip_prefix(NODE_LSP)?).ok()
     }
 }
 
@@ -256,10 +279,10 @@ impl PortKey {
     /// `<pod>.<namespace>`, followed by `.<provider>` for every network but the primary one.
     pub fn lsp(&self) -> String {
         let PodKey { namespace, name } = &self.pod;
-        match &self.provider {
+        shortened(match &self.provider {
             Provider::Ovn => format!("{name}.{namespace}"),
             provider @ Provider::Attachment { .. } => format!("{name}.{namespace}.{provider}"),
-        }
+        })
     }
 }
 
@@ -310,6 +333,29 @@ mod tests {
             PortKey { pod, provider }.lsp(),
             "web-0.default.blue.infra.ovn"
         );
+    }
+
+    #[test]
+    fn r25_a_name_that_is_too_long_ends_in_a_hash_of_all_of_it() {
+        let lsp = |first: &str| {
+            let name = format!("{first}{}", ".a".repeat(121));
+            PortKey::primary(PodKey::new("x".repeat(63), name).unwrap()).lsp()
+        };
+        assert_ne!(lsp("a"), lsp("b"));
+        for name in [lsp("a"), NodeName::new("n".repeat(253)).unwrap().lsp()] {
+            assert!(
+                name.len() <= 253 && SubnetName::new(name.clone()).is_ok(),
+                "{name}"
+            );
+        }
+        assert_eq!(NodeName::new("n".repeat(248)).unwrap().lsp().len(), 253);
+    }
+
+    #[test]
+    fn r25_the_port_of_a_node_tells_its_name_with_dots_and_all() {
+        let node = NodeName::new("n1.example.com").unwrap();
+        assert_eq!(NodeName::of_lsp(&node.lsp()), Some(node));
+        assert_eq!(NodeName::of_lsp("web-0.default"), None);
     }
 
     proptest! {
