@@ -1,8 +1,8 @@
 //! What the controller is started with. Flags and defaults are those of Kube-OVN.
 
+mod databases;
 mod leader;
 mod networks;
-mod northbound;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -14,15 +14,15 @@ use kit::args::{AdminArgs, LogArgs};
 use kit::listen::Listen;
 use model::{AddressRange, CidrPair, DualStack, SubnetName, VpcName};
 
+use self::databases::DatabaseArgs;
 use self::leader::LeaderArgs;
-use self::northbound::NorthboundArgs;
 
 /// Plans and commits the OVN northbound database from Kubernetes objects.
 #[derive(Debug, Parser)]
 #[command(name = "kube-ovn-controller", version)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(crate) northbound: NorthboundArgs,
+    pub(crate) databases: DatabaseArgs,
 
     #[command(flatten)]
     pub(crate) leader: LeaderArgs,

@@ -1,7 +1,7 @@
 //! What only the leader does: it alone writes, to the northbound database and to Kubernetes.
 //!
 //! ```text
-//! index listed, NB read --> stand by --lease won--> bootstrap, recorder, reporter, canary, sync
+//! index listed, NB read --> stand by --lease won--> bootstrap, recorder, reporter, canary, chassis, sync
 //!                                                      |
 //!                    exit <--lease lost, canary mute---+
 //! ```
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use controller_index::{Shared, Verdicts};
 use controller_status::{Bootstrap, Recorder, Reporter, Writer};
+use controller_sync::chassis::Chassis;
 use controller_sync::{Canary, Metrics, Sync};
 use kit::backoff::Backoff;
 use kit::lease::{Election, Lost, Permit, Tenure, Term};
@@ -24,6 +25,8 @@ use kit::shutdown::Shutdown;
 use kit::tasks::{TaskError, Tasks};
 use kube::Client;
 use tokio::time::timeout;
+
+use crate::drive;
 
 /// How long the leader's tasks may take to end; less than a lease outlives its last renewal.
 const GRACE: Duration = Duration::from_secs(4);
@@ -36,6 +39,7 @@ const MUTE: Duration = Duration::from_secs(30);
 pub(crate) struct Leader {
     pub(crate) index: Shared,
     pub(crate) nb: ovsdb::Client,
+    pub(crate) sb: (ovsdb::Client, ovsdb::Driver),
     pub(crate) kubernetes: Client,
     pub(crate) bootstrap: Bootstrap,
     pub(crate) metrics: Metrics,
@@ -131,6 +135,10 @@ impl Leader {
         let reporter = Reporter::new(index, verdicts.clone(), usages, writer);
         tasks.spawn("recorder", recorder.run(shutdown.clone()));
         tasks.spawn("reporter", reporter.run(shutdown.clone()));
+        let (sb, driver) = self.sb;
+        let chassis = Chassis::new(self.index.clone(), sb, permit.clone());
+        tasks.spawn("sb", drive(driver, shutdown.clone()));
+        tasks.spawn("chassis", chassis.run(shutdown.clone()));
         let sync = Sync::new(self.index, self.nb, verdicts, self.metrics, settled);
         tasks.spawn("sync", sync.while_permitted(permit).run(shutdown));
         tasks.join(GRACE).await

@@ -7,7 +7,6 @@
 //! ```
 
 mod args;
-mod clock;
 mod debug;
 mod leader;
 mod secret;
@@ -20,7 +19,6 @@ use anyhow::Context;
 use clap::Parser;
 use controller_index::{Index, Shared};
 use controller_sync::Metrics;
-use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
 use kit::metrics::Registry;
@@ -65,8 +63,8 @@ async fn run(args: &Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let readiness = Readiness::new();
     let warm = readiness.condition("warm");
     let index = Shared::new(Index::new(args.defaults()));
-    clock::tick(&index);
-    let (nb, driver, secured) = northbound(args, &kubernetes)?;
+    let (clients, secured) = databases(args, &kubernetes)?;
+    let nb = clients.northbound.0.clone();
 
     let mut tasks = Tasks::new(shutdown.clone());
     let admin = args.admin.admin_address;
@@ -74,8 +72,7 @@ async fn run(args: &Args, shutdown: Shutdown) -> anyhow::Result<()> {
         "admin",
         kit::admin::serve(admin, readiness.clone(), registry, shutdown.clone()),
     );
-    tasks.spawn("nb", drive(driver, shutdown.clone()));
-    tasks.spawn("clock", clock::run(index.clone(), shutdown.clone()));
+    tasks.spawn("nb", drive(clients.northbound.1, shutdown.clone()));
     spawn_watches(&mut tasks, &kubernetes, &index, &shutdown);
     let grpc = Grpc {
         service: debug::Service {
@@ -95,6 +92,7 @@ async fn run(args: &Args, shutdown: Shutdown) -> anyhow::Result<()> {
         bootstrap: args.bootstrap(),
         index,
         nb,
+        sb: clients.southbound,
         kubernetes,
         metrics,
         readiness,
@@ -122,25 +120,33 @@ fn spawn_watches(tasks: &mut Tasks, client: &Client, index: &Shared, shutdown: &
         "watch-pods" => core::Pod,
         "watch-services" => core::Service,
         "watch-endpoint-slices" => discovery::EndpointSlice,
-        "watch-stateful-sets" => apps::StatefulSet,
     }
 }
 
 /// Who keeps the certificates, and what is made of them.
 type Secured = (Keeper, Identity);
 
-/// A client of the northbound database, and with TLS what is needed for it.
-fn northbound(
-    args: &Args,
-    kubernetes: &Client,
-) -> anyhow::Result<(ovsdb::Client, ovsdb::Driver, Option<Secured>)> {
-    let remotes = args.northbound.remotes()?;
-    let is_secured = args.northbound.is_secured(&remotes);
+/// What reads and writes a database, and what works for it.
+type Database = (ovsdb::Client, ovsdb::Driver);
+
+struct Databases {
+    northbound: Database,
+    /// Nobody connects before the leader does.
+    southbound: Database,
+}
+
+/// Clients of the databases, and with TLS what is needed for it.
+fn databases(args: &Args, kubernetes: &Client) -> anyhow::Result<(Databases, Option<Secured>)> {
+    let (north, south) = (args.databases.northbound()?, args.databases.southbound()?);
+    let is_secured = args.databases.is_secured(&north);
     let (keeper, identity) = Keeper::new(kubernetes, args.leader.namespace());
     let ours = identity.clone();
     let tls = ovsdb::Tls::new(move || ours.client());
-    let (nb, driver) = ovsdb::Client::new(controller_sync::options(remotes).tls(tls));
-    Ok((nb, driver, is_secured.then_some((keeper, identity))))
+    let databases = Databases {
+        northbound: ovsdb::Client::new(controller_sync::options(north).tls(tls.clone())),
+        southbound: ovsdb::Client::new(controller_sync::chassis::options(south).tls(tls)),
+    };
+    Ok((databases, is_secured.then_some((keeper, identity))))
 }
 
 async fn kubernetes_client(args: &Args) -> anyhow::Result<Client> {
@@ -162,8 +168,8 @@ async fn kubernetes_client(args: &Args) -> anyhow::Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-/// Works for the OVSDB client until shutdown.
-async fn drive(driver: ovsdb::Driver, shutdown: Shutdown) -> Result<(), Infallible> {
+/// Works for an OVSDB client until shutdown.
+pub(crate) async fn drive(driver: ovsdb::Driver, shutdown: Shutdown) -> Result<(), Infallible> {
     shutdown.run_until_cancelled(driver.run()).await;
     Ok(())
 }

@@ -6,10 +6,12 @@
 //! replica --change sets--> View ---+
 //! ```
 //!
-//! This is the only writer of the northbound database. It never asks Kubernetes for anything: it
+//! This is the only writer of the northbound database, and of the chassis of nodes that are gone in
+//! the southbound one ([`chassis`]). It never asks Kubernetes for anything: it
 //! reads the index.
 
 mod canary;
+pub mod chassis;
 mod metrics;
 mod run;
 

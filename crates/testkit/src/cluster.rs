@@ -148,6 +148,7 @@ impl<'lab> Cluster<'lab> {
         Ok(ours("controller")?
             .in_netns(self.lab.central().netns().path())
             .arg(format!("--ovn-nb-addr={northbound}"))
+            .arg(format!("--ovn-sb-addr={}", self.lab.southbound()?))
             .arg(format!(
                 "--kubeconfig={}",
                 self.lab.api_server()?.kubeconfig().display()

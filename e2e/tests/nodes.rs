@@ -1,0 +1,208 @@
+//! Nodes come, go, come back as other machines, and have names that are hard.
+#![cfg(test)]
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{core::v1::Node, events::v1::Event};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams},
+};
+use testkit::{
+    Cluster, Fault, Lab, LabOptions, OvnVersion, fault::Part, lab, objects, objects::pod,
+    wait_until,
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const ADDRESS: &str = "ovn.kubernetes.io/ip_address";
+const CHASSIS: &str = "ovn.kubernetes.io/chassis";
+
+#[test]
+fn r09_a_deleted_node_leaves_nothing_and_another_machine_takes_its_name() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::start_without_daemons(lab).await?;
+        add_chassis(lab, "foreign", "gateway", "192.0.2.200")?;
+        wait_until("our chassis are marked", PATIENCE, async || {
+            marked(lab, &["n1", "n2"])
+        })
+        .await?;
+        let address = address_of(lab, "n2").await?;
+
+        let machine = Part::OvnController("n2".to_owned());
+        let killed = Fault::Kill(machine).inject(&cluster)?;
+        nodes(lab)?.delete("n2", &DeleteParams::default()).await?;
+        wait_until("nothing of the node is left", PATIENCE, async || {
+            nothing_left(lab, "n2", &address).await
+        })
+        .await?;
+        let all = chassis(lab)?;
+        ensure!(
+            all.keys().eq(["foreign", "n1"].iter()) && all["foreign"] == "gateway",
+            "there are {all:?}"
+        );
+
+        add_chassis(lab, "old", "n2", "192.0.2.201")?;
+        add_chassis(lab, "new", "n2", "192.0.2.202")?;
+        let mut node = objects::node("n2", lab.node("n2")?.addresses());
+        let annotations = [(CHASSIS.to_owned(), "new".to_owned())];
+        node.annotations_mut().extend(annotations);
+        lab.api_server()?.create_node(&node).await?;
+        wait_until("the chassis that was told stays", PATIENCE, async || {
+            let all = chassis(lab)?;
+            ensure!(
+                all.keys().eq(["foreign", "n1", "new"].iter()),
+                "there are {all:?}"
+            );
+            marked(lab, &["n1", "new"])
+        })
+        .await?;
+        address_of(lab, "n2").await?;
+        drop(killed);
+        Ok(())
+    });
+}
+
+#[test]
+fn r25_a_node_with_dots_in_its_name_leaves_nothing_and_keeps_its_name_from_a_pod() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::start_without_daemons(lab).await?;
+        let node = objects::node("n9.example.default", &"192.0.2.9".parse()?);
+        lab.api_server()?.create_node(&node).await?;
+        let address = address_of(lab, "n9.example.default").await?;
+
+        let namesake = pod("node-n9.example").on("n1").build();
+        let namesake = lab.api_server()?.create_pod(&namesake).await?;
+        wait_until("the pod is told", PATIENCE, async || {
+            told(
+                lab,
+                "node-n9.example",
+                &["node-n9.example.default", "n9.example.default"],
+            )
+            .await
+        })
+        .await?;
+        lab.api_server()?.delete_pod(&namesake).await?;
+        let ports = lab.nbctl(["lsp-list", "join"])?;
+        ensure!(ports.contains("(node-n9.example.default)"), "{ports}");
+
+        nodes(lab)?
+            .delete("n9.example.default", &DeleteParams::default())
+            .await?;
+        wait_until("nothing of the node is left", PATIENCE, async || {
+            nothing_left(lab, "n9.example.default", &address).await
+        })
+        .await?;
+        drop(cluster);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_node_that_cannot_be_used_is_told_and_keeps_no_pod_waiting() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let mut cluster = Cluster::start_without_daemons(lab).await?;
+        let mut node = objects::node("bad", &"192.0.2.9".parse()?);
+        let annotations = [(ADDRESS.to_owned(), "nonsense".to_owned())];
+        node.annotations_mut().extend(annotations);
+        lab.api_server()?.create_node(&node).await?;
+        wait_until("the node is told", PATIENCE, async || {
+            told(lab, "bad", &["ip_address", "nonsense"]).await
+        })
+        .await?;
+        // also after a start, when all nodes are looked at before any pod
+        cluster.start_controller()?;
+        for (name, node) in [("a", "n1"), ("b", "bad")] {
+            let pod = pod(name).on(node).build();
+            lab.api_server()?.create_pod(&pod).await?;
+        }
+        wait_until("the pods have ports", PATIENCE, async || {
+            let ports = lab.nbctl(["lsp-list", "ovn-default"])?;
+            let both = ports.contains("(a.default)") && ports.contains("(b.default)");
+            ensure!(both, "there are {ports}");
+            Ok(())
+        })
+        .await
+    });
+}
+
+fn nodes(lab: &Lab) -> Result<Api<Node>> {
+    Ok(Api::all(lab.api_server()?.client()?))
+}
+
+/// The address of the node's port, once it is recorded.
+async fn address_of(lab: &Lab, name: &str) -> Result<String> {
+    let nodes = nodes(lab)?;
+    wait_until("the node has an address", PATIENCE, async || {
+        let node = nodes.get(name).await?;
+        let address = node.annotations().get(ADDRESS);
+        lab.nbctl(["lsp-get-addresses", &format!("node-{name}")])?;
+        address.cloned().context("it has none")
+    })
+    .await
+}
+
+/// A chassis as ovn-controller would write it.
+fn add_chassis(lab: &Lab, name: &str, host: &str, address: &str) -> Result<()> {
+    lab.sbctl(["chassis-add", name, "geneve", address])?;
+    lab.sbctl(["set", "Chassis", name, &format!("hostname={host}")])
+        .map(drop)
+}
+
+/// The host of each chassis, by its name.
+fn chassis(lab: &Lab) -> Result<BTreeMap<String, String>> {
+    let lines = list(lab, "name,hostname", "Chassis")?;
+    let pairs = lines.iter().filter_map(|line| line.split_once(','));
+    Ok(pairs.map(|(n, h)| (n.to_owned(), h.to_owned())).collect())
+}
+
+fn list(lab: &Lab, columns: &str, table: &str) -> Result<Vec<String>> {
+    let columns = format!("--columns={columns}");
+    let arguments = ["--format=csv", "--no-headings", "--data=bare", &columns];
+    let printed = lab.sbctl(arguments.iter().chain(&["list", table]))?;
+    Ok(printed.lines().map(str::to_owned).collect())
+}
+
+/// Exactly these chassis have our mark.
+fn marked(lab: &Lab, names: &[&str]) -> Result<()> {
+    let lines = list(lab, "name,external_ids", "Chassis")?;
+    let marked = lines.iter().filter(|it| it.contains("vendor=kube-ovn"));
+    let mut marked: Vec<&str> = marked.filter_map(|it| it.split(',').next()).collect();
+    marked.sort_unstable();
+    ensure!(marked == names, "marked are {marked:?}");
+    Ok(())
+}
+
+async fn nothing_left(lab: &Lab, name: &str, address: &str) -> Result<()> {
+    let all = chassis(lab)?;
+    ensure!(!all.values().any(|host| host == name), "there are {all:?}");
+    let private = list(lab, "name", "Chassis_Private")?;
+    ensure!(!private.contains(&name.to_owned()), "there are {private:?}");
+    let ports = lab.nbctl(["lsp-list", "join"])?;
+    ensure!(!ports.contains(name), "there are {ports}");
+    let policies = lab.nbctl(["lr-policy-list", "ovn-cluster"])?;
+    let hops = policies.split_whitespace();
+    ensure!(!hops.into_iter().any(|it| it == address), "{policies}");
+    let records: Api<api::Ip> = Api::all(lab.api_server()?.client()?);
+    let record = records.get_opt(&format!("node-{name}")).await?;
+    ensure!(record.is_none(), "there is {record:?}");
+    Ok(())
+}
+
+/// An event about the object says these words.
+async fn told(lab: &Lab, name: &str, words: &[&str]) -> Result<()> {
+    let events: Api<Event> = Api::namespaced(lab.api_server()?.client()?, "default");
+    let listed = events.list(&ListParams::default()).await?;
+    let about = listed
+        .iter()
+        .filter(|event| event.regarding.as_ref().and_then(|it| it.name.as_deref()) == Some(name));
+    let notes: Vec<_> = about.filter_map(|event| event.note.as_deref()).collect();
+    let is_told = notes
+        .iter()
+        .any(|note| words.iter().all(|it| note.contains(it)));
+    ensure!(is_told, "it is told {notes:?}");
+    Ok(())
+}
