@@ -33,7 +33,7 @@ fn one_node() -> LabOptions {
 }
 
 #[test]
-fn add_and_del_may_be_repeated_and_del_leaves_nothing() {
+fn r20_add_and_del_may_be_repeated_and_del_leaves_nothing() {
     lab::run(one_node(), async |lab| {
         let cluster = Cluster::start(lab).await?;
         let ports = ports(lab)?;
@@ -53,7 +53,7 @@ fn add_and_del_may_be_repeated_and_del_leaves_nothing() {
 }
 
 #[test]
-fn del_succeeds_when_pod_api_server_and_namespace_are_gone() {
+fn r20_del_succeeds_when_pod_api_server_and_namespace_are_gone() {
     lab::run(one_node(), async |lab| {
         let cluster = Cluster::start(lab).await?;
         let ports = ports(lab)?;
@@ -142,7 +142,7 @@ fn a_bad_call_gets_an_error_object_with_a_code_and_a_remedy() {
 }
 
 #[test]
-fn ovn0_comes_back_when_vswitchd_took_it_along_and_pods_go_on() {
+fn r13_ovn0_comes_back_when_vswitchd_took_it_along_and_pods_go_on() {
     lab::run(one_node(), async |lab| {
         let cluster = Cluster::start(lab).await?;
         let a = cluster.run_pod(pod("a"), "n1").await?;

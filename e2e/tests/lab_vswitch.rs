@@ -24,7 +24,7 @@ const HANG: Duration = Duration::from_mins(1);
 const NODE: &str = "n2";
 
 #[test]
-fn flows_tunnels_and_addresses_outlive_or_follow_every_part_of_open_vswitch() {
+fn r13_flows_tunnels_and_addresses_outlive_or_follow_every_part_of_open_vswitch() {
     let options = OPTIONS.families(Families::Dual).with_api_server();
     lab::run(options, async |lab| {
         let cluster = Cluster::start(lab).await?;

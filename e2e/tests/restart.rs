@@ -139,7 +139,7 @@ fn a_pod_with_a_bad_annotation_is_told_and_blocks_nobody() {
 }
 
 #[test]
-fn a_node_whose_address_is_inside_a_subnet_is_told() {
+fn r10_a_node_whose_address_is_inside_a_subnet_is_told() {
     let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
     lab::run(options, async |lab| {
         let cluster = Cluster::start_without_daemons(lab).await?;
@@ -147,7 +147,7 @@ fn a_node_whose_address_is_inside_a_subnet_is_told() {
         let node = objects::node("inside", &addresses);
         lab.api_server()?.create_node(&node).await?;
         let words = ["10.16.3.4", "10.16.0.0/16", "ovn-default"];
-        wait_for_event(lab, "NodeAddressInSubnet", &words).await?;
+        wait_for_event(lab, "NodeAddressConflictWithSubnet", &words).await?;
         drop(cluster);
         Ok(())
     });

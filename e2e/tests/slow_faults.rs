@@ -32,7 +32,7 @@ const OUTAGE: Duration = Duration::from_mins(1);
 const STEADY: usize = 5;
 
 #[test]
-fn pods_come_and_go_while_the_leader_of_nb_moves_every_five_seconds() {
+fn r14_pods_come_and_go_while_the_leader_of_nb_moves_every_five_seconds() {
     let options = LabOptions::on(OvnVersion::V25_03).central_members(3);
     lab::run(options.bare_nodes(), async |lab| {
         under_load(lab, "moves", async |_cluster| {
