@@ -7,6 +7,7 @@
 //! ```
 
 mod args;
+mod clock;
 mod debug;
 mod leader;
 mod secret;
@@ -19,6 +20,7 @@ use anyhow::Context;
 use clap::Parser;
 use controller_index::{Index, Shared};
 use controller_sync::Metrics;
+use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
 use kit::metrics::Registry;
@@ -63,6 +65,7 @@ async fn run(args: &Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let readiness = Readiness::new();
     let warm = readiness.condition("warm");
     let index = Shared::new(Index::new(args.defaults()));
+    clock::tick(&index);
     let (clients, secured) = databases(args, &kubernetes)?;
     let nb = clients.northbound.0.clone();
 
@@ -73,6 +76,7 @@ async fn run(args: &Args, shutdown: Shutdown) -> anyhow::Result<()> {
         kit::admin::serve(admin, readiness.clone(), registry, shutdown.clone()),
     );
     tasks.spawn("nb", drive(clients.northbound.1, shutdown.clone()));
+    tasks.spawn("clock", clock::run(index.clone(), shutdown.clone()));
     spawn_watches(&mut tasks, &kubernetes, &index, &shutdown);
     let grpc = Grpc {
         service: debug::Service {
@@ -120,6 +124,7 @@ fn spawn_watches(tasks: &mut Tasks, client: &Client, index: &Shared, shutdown: &
         "watch-pods" => core::Pod,
         "watch-services" => core::Service,
         "watch-endpoint-slices" => discovery::EndpointSlice,
+        "watch-stateful-sets" => apps::StatefulSet,
     }
 }
 

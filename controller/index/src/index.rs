@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use controller_plan::{Inputs, Settings, Vpc};
+use k8s_openapi::jiff::Timestamp;
 use model::{NodeName, Owner, PodKey, ServiceKey, SubnetName, VpcName};
 
 use crate::claimant::Claimant;
@@ -12,6 +13,7 @@ use crate::node::Node;
 use crate::pod::Pod;
 use crate::record::Record;
 use crate::service::Service;
+use crate::stateful_set::{SetKey, StatefulSet};
 use crate::subnet::Subnet;
 use crate::table::Table;
 use crate::text::{Rejected, uid};
@@ -37,6 +39,13 @@ pub struct Index {
     pub(crate) services: Table<ServiceKey, Service>,
     pub(crate) slices: Table<SliceKey, EndpointSlice>,
     pub(crate) slices_of: BTreeMap<ServiceKey, BTreeSet<SliceKey>>,
+    pub(crate) stateful_sets: Table<SetKey, StatefulSet>,
+    /// The pods, present or not, that have records as pods of a StatefulSet.
+    pub(crate) placed: BTreeMap<SetKey, BTreeSet<PodKey>>,
+    /// As late as it is known to be.
+    pub(crate) now: Timestamp,
+    /// When pods that are being deleted count as gone.
+    pub(crate) ends: BTreeSet<(Timestamp, PodKey)>,
     pub(crate) dirty: BTreeSet<Owner>,
     pub(crate) claims: BTreeSet<Claimant>,
     pub(crate) changed_subnets: BTreeSet<SubnetName>,
@@ -47,7 +56,7 @@ pub struct Index {
     newly_rejected: BTreeSet<ObjectName>,
 }
 
-/// An object that cannot be used: the index behaves as if it were not there.
+/// What is wrong with an object. If it cannot be used, the index behaves as if it were not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     pub uid: String,
@@ -69,6 +78,10 @@ impl Index {
             services: Table::default(),
             slices: Table::default(),
             slices_of: BTreeMap::new(),
+            stateful_sets: Table::default(),
+            placed: BTreeMap::new(),
+            now: Timestamp::MIN,
+            ends: BTreeSet::new(),
             dirty: BTreeSet::new(),
             claims: BTreeSet::new(),
             changed_subnets: BTreeSet::new(),
@@ -83,23 +96,29 @@ impl Index {
     pub fn apply<K: Watched>(&mut self, object: &K) {
         let Some(key) = object.key() else { return };
         let name = ObjectName::of(object);
-        let row = match object.parse() {
+        let (row, complaint) = match object.parse() {
             Ok(row) => {
-                self.rejected.remove(&name);
-                Some(row)
+                let complaint = K::complaint(&row);
+                (Some(row), complaint)
             }
-            Err(why) => {
-                let rejection = Rejection {
-                    uid: uid(object.meta()),
-                    why,
-                };
-                if self.rejected.insert(name.clone(), rejection.clone()) != Some(rejection) {
-                    self.newly_rejected.insert(name);
-                }
-                None
-            }
+            Err(why) => (None, Some(why)),
         };
+        let rejection = complaint.map(|why| Rejection {
+            uid: uid(object.meta()),
+            why,
+        });
+        self.reject(name, rejection);
         self.write::<K>(key, row);
+    }
+
+    fn reject(&mut self, name: ObjectName, rejection: Option<Rejection>) {
+        let Some(rejection) = rejection else {
+            self.rejected.remove(&name);
+            return;
+        };
+        if self.rejected.insert(name.clone(), rejection.clone()) != Some(rejection) {
+            self.newly_rejected.insert(name);
+        }
     }
 
     /// An object was deleted.
@@ -184,7 +203,7 @@ impl Index {
                 .find(|(_, subnet)| binds(subnet))
                 .map(|(name, _)| name.clone())
         };
-        let wished = pod.wish.subnet.clone();
+        let wished = pod.wish.as_ref().ok().and_then(|wish| wish.subnet.clone());
         wished
             .or_else(bound)
             .unwrap_or_else(|| self.defaults.subnet.clone())

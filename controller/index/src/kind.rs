@@ -16,6 +16,7 @@ pub enum Kind {
     Pod,
     Service,
     EndpointSlice,
+    StatefulSet,
 }
 
 /// A Kubernetes kind that has a table.
@@ -30,6 +31,11 @@ pub trait Watched: kube::Resource + Sized {
     /// # Errors
     /// When the object cannot be used; the index then behaves as if it were not there.
     fn parse(&self) -> Result<Self::Row, Rejected>;
+
+    /// What is wrong with an object that is used nonetheless.
+    fn complaint(_row: &Self::Row) -> Option<Rejected> {
+        None
+    }
 
     #[doc(hidden)]
     fn table(index: &mut Index) -> &mut Table<Self::Key, Self::Row>;
@@ -79,7 +85,7 @@ impl fmt::Display for ObjectName {
 // === impl Kind ===
 
 impl Kind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Vpc,
         Self::Subnet,
         Self::Ip,
@@ -87,6 +93,7 @@ impl Kind {
         Self::Pod,
         Self::Service,
         Self::EndpointSlice,
+        Self::StatefulSet,
     ];
 
     /// The kind's name in Kubernetes.
@@ -99,6 +106,7 @@ impl Kind {
             Self::Pod => "Pod",
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
+            Self::StatefulSet => "StatefulSet",
         }
     }
 
@@ -108,6 +116,7 @@ impl Kind {
             Self::Vpc | Self::Subnet | Self::Ip => "kubeovn.io/v1",
             Self::Node | Self::Pod | Self::Service => "v1",
             Self::EndpointSlice => "discovery.k8s.io/v1",
+            Self::StatefulSet => "apps/v1",
         }
     }
 }

@@ -1,17 +1,24 @@
 //! `Pod`: what network it asks for and what was recorded for it.
 
+mod life;
+mod wish;
+
 use std::net::IpAddr;
 
 use api::annotation::key;
 use controller_plan as plan;
 use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::jiff::Timestamp;
 use model::{DualStack, MacAddr, NodeName, PodKey, PortKey, Provider, SubnetName};
 
 use crate::claimant::Claimant;
 use crate::index::Index;
 use crate::kind::{Kind, TableEdit, Watched};
+use crate::stateful_set::Place;
 use crate::table::Table;
 use crate::text::{Annotations, Rejected, parse, uid};
+
+pub use wish::{Pool, Wish};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pod {
@@ -19,9 +26,15 @@ pub struct Pod {
     pub node: Option<NodeName>,
     pub network: NetworkMode,
     pub phase: Phase,
-    pub wish: Wish,
-    /// What was recorded in the pod's annotations.
+    /// When it counts as gone, though nobody saw it end: its node may be lost.
+    pub ends: Option<Timestamp>,
+    /// Its place in a StatefulSet.
+    pub place: Option<Place>,
+    /// What a user asked for, or what is wrong with that.
+    pub wish: Result<Wish, Rejected>,
+    /// What its annotations say was recorded.
     pub allocation: Option<Allocation>,
+    pub security: plan::PortSecurity,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,46 +56,11 @@ pub enum Phase {
     Finished,
 }
 
-/// What a user asked for by annotations.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wish {
-    pub subnet: Option<SubnetName>,
-    pub addresses: DualStack<IpAddr>,
-    pub mac: Option<MacAddr>,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allocation {
     pub subnet: SubnetName,
     pub addresses: DualStack<IpAddr>,
     pub mac: MacAddr,
-    pub security: plan::PortSecurity,
-}
-
-// === impl Pod ===
-
-impl Pod {
-    /// Whether the pod must have addresses, recorded or not.
-    pub fn needs_addresses(&self) -> bool {
-        let begun = self.phase == Phase::Pending || self.allocation.is_some();
-        self.network == NetworkMode::Pod && self.phase != Phase::Finished && begun
-    }
-
-    /// The pod's port, once its addresses are recorded.
-    fn port(&self) -> Option<plan::Port> {
-        let allocation = self
-            .allocation
-            .as_ref()
-            .filter(|_| self.needs_addresses())?;
-        Some(plan::Port {
-            subnet: allocation.subnet.clone(),
-            uid: self.uid.clone(),
-            addresses: allocation.addresses,
-            mac: allocation.mac,
-            node: self.node.clone(),
-            security: allocation.security,
-        })
-    }
 }
 
 impl Watched for core::Pod {
@@ -105,11 +83,7 @@ impl Watched for core::Pod {
         let node = spec
             .and_then(|spec| spec.node_name.as_deref())
             .unwrap_or_default();
-        let allocation = if annotations.is_true(key::ALLOCATED) {
-            Some(allocation(annotations)?)
-        } else {
-            None
-        };
+        let (allocation, wish) = wish::read(annotations);
         Ok(Pod {
             uid: uid(&self.metadata),
             node: parse("spec.nodeName", node)?,
@@ -118,14 +92,25 @@ impl Watched for core::Pod {
             } else {
                 NetworkMode::Pod
             },
-            phase: phase(self),
-            wish: Wish {
-                subnet: annotations.parse(key::LOGICAL_SWITCH)?,
-                addresses: annotations.parse(key::IP_ADDRESS)?.unwrap_or_default(),
-                mac: annotations.parse(key::MAC_ADDRESS)?,
-            },
+            phase: life::phase(self),
+            ends: life::end(self),
+            place: Watched::key(self).and_then(|key| Place::of(self, &key)),
+            wish,
             allocation,
+            security: if annotations.is_true(key::PORT_SECURITY) {
+                plan::PortSecurity::On
+            } else {
+                plan::PortSecurity::Off
+            },
         })
+    }
+
+    /// A pod on the node's network is free to have any annotations.
+    fn complaint(row: &Pod) -> Option<Rejected> {
+        let wish = row.wish.as_ref();
+        wish.err()
+            .filter(|_| row.network == NetworkMode::Pod)
+            .cloned()
     }
 
     fn table(index: &mut Index) -> &mut Table<Self::Key, Self::Row> {
@@ -133,45 +118,66 @@ impl Watched for core::Pod {
     }
 
     fn derive(index: &mut Index, TableEdit(edit): TableEdit<Self>) {
-        let port = PortKey::primary(edit.key.clone());
-        match edit.new.as_ref().and_then(Pod::port) {
-            Some(new) => {
-                let old = index.inputs.ports.insert(port.clone(), new.clone());
-                if old.as_ref() != Some(&new) {
-                    index.dirty_port(port);
-                }
-            }
-            None => {
-                if index.inputs.ports.remove(&port).is_some() {
-                    index.dirty_port(port);
-                }
-            }
-        }
+        index.schedule_end(&edit.key, edit.old.as_ref(), edit.new.as_ref());
+        index.derive_port(&edit.key);
         index.claims.insert(Claimant::Pod(edit.key));
     }
 }
 
-fn allocation(annotations: Annotations<'_>) -> Result<Allocation, Rejected> {
-    Ok(Allocation {
-        subnet: annotations.require(key::LOGICAL_SWITCH)?,
-        addresses: annotations.require(key::IP_ADDRESS)?,
-        mac: annotations.require(key::MAC_ADDRESS)?,
-        security: if annotations.is_true("port_security") {
-            plan::PortSecurity::On
-        } else {
-            plan::PortSecurity::Off
-        },
-    })
-}
+impl Index {
+    /// What is recorded for the pod. Its annotations count first, while they can be read. A pod
+    /// that never ran may have been created with the annotations of another one, so for it they
+    /// count only with a record.
+    pub fn allocation(&self, key: &PodKey, pod: &Pod) -> Option<Allocation> {
+        if pod.phase == Phase::Started && pod.allocation.is_some() {
+            return pod.allocation.clone();
+        }
+        let name = PortKey::primary(key.clone()).lsp();
+        let record = self.records.get(&name)?;
+        let is_ours = matches!(&record.claimant, Claimant::Pod(pod) if pod == key);
+        let record = Some(record).filter(|record| is_ours && record.is_for(&pod.uid))?;
+        let recorded = || Allocation {
+            subnet: record.subnet.clone(),
+            addresses: record.addresses,
+            mac: record.mac,
+        };
+        Some(pod.allocation.clone().unwrap_or_else(recorded))
+    }
 
-fn phase(pod: &core::Pod) -> Phase {
-    match pod
-        .status
-        .as_ref()
-        .and_then(|status| status.phase.as_deref())
-    {
-        None | Some("" | "Pending") => Phase::Pending,
-        Some("Succeeded" | "Failed") => Phase::Finished,
-        Some(_) => Phase::Started,
+    /// Whether the pod must have addresses, recorded or not.
+    pub fn needs_addresses(&self, key: &PodKey, pod: &Pod) -> bool {
+        let may_begin = pod.phase == Phase::Pending && pod.wish.is_ok();
+        pod.network == NetworkMode::Pod
+            && !self.is_over(pod)
+            && (may_begin || self.allocation(key, pod).is_some())
+    }
+
+    /// The pod's port, once its addresses are recorded.
+    fn port(&self, key: &PodKey) -> Option<plan::Port> {
+        let pod = self.pods.get(key)?;
+        let is_served = pod.network == NetworkMode::Pod && !self.is_over(pod);
+        let allocation = is_served.then(|| self.allocation(key, pod)).flatten()?;
+        Some(plan::Port {
+            subnet: allocation.subnet,
+            uid: pod.uid.clone(),
+            addresses: allocation.addresses,
+            mac: allocation.mac,
+            node: pod.node.clone(),
+            security: pod.security,
+        })
+    }
+
+    pub(crate) fn derive_port(&mut self, key: &PodKey) {
+        let port = PortKey::primary(key.clone());
+        let is_changed = match self.port(key) {
+            Some(new) => {
+                let old = self.inputs.ports.insert(port.clone(), new);
+                old.as_ref() != self.inputs.ports.get(&port)
+            }
+            None => self.inputs.ports.remove(&port).is_some(),
+        };
+        if is_changed {
+            self.dirty_port(port);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `IP`: the record of an allocation.
 
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 
 use model::{DualStack, MacAddr, NodeName, PodKey, PortKey, SubnetName};
@@ -7,6 +8,7 @@ use model::{DualStack, MacAddr, NodeName, PodKey, PortKey, SubnetName};
 use crate::claimant::Claimant;
 use crate::index::Index;
 use crate::kind::{Kind, TableEdit, Watched};
+use crate::stateful_set::{Place, STATEFUL_SET};
 use crate::table::Table;
 use crate::text::{Rejected, require, uid};
 
@@ -23,6 +25,8 @@ pub struct Record {
     pub subnet: SubnetName,
     pub addresses: DualStack<IpAddr>,
     pub mac: MacAddr,
+    /// The place in a StatefulSet whose pods inherit the addresses.
+    pub place: Option<Place>,
 }
 
 impl Watched for api::Ip {
@@ -37,9 +41,11 @@ impl Watched for api::Ip {
     fn parse(&self) -> Result<Self::Row, Rejected> {
         let annotations = self.metadata.annotations.as_ref();
         let claimant_uid = annotations.and_then(|all| all.get(api::annotation::CLAIMANT_UID));
+        let claimant = claimant(self);
         Ok(Record {
             uid: uid(&self.metadata),
-            claimant: claimant(self),
+            place: place(self, &claimant, claimant_uid),
+            claimant,
             claimant_uid: claimant_uid.cloned(),
             node: NodeName::new(self.spec.node_name.clone()).ok(),
             subnet: require("spec.subnet", &self.spec.subnet)?,
@@ -53,11 +59,60 @@ impl Watched for api::Ip {
     }
 
     fn derive(index: &mut Index, TableEdit(edit): TableEdit<Self>) {
+        if let Some(old) = &edit.old {
+            index.displace(old);
+        }
+        if let Some((Claimant::Pod(pod), place)) = edit.new.as_ref().and_then(Record::placed) {
+            let placed = index.placed.entry(place.set.clone()).or_default();
+            placed.insert(pod.clone());
+        }
         for record in [edit.old, edit.new].into_iter().flatten() {
+            if let Claimant::Pod(pod) = &record.claimant {
+                index.derive_port(pod);
+            }
             index.claims.insert(record.claimant);
         }
         index.changed_records.insert(edit.key);
     }
+}
+
+// === impl Record ===
+
+impl Record {
+    /// Whether it was made for the object with this UID; one that names none is for whoever comes.
+    pub fn is_for(&self, uid: &str) -> bool {
+        self.claimant_uid.as_ref().is_none_or(|it| it == uid)
+    }
+
+    fn placed(&self) -> Option<(&Claimant, &Place)> {
+        Some((&self.claimant, self.place.as_ref()?))
+    }
+}
+
+impl Index {
+    /// Forgets that the record belongs to a StatefulSet.
+    fn displace(&mut self, record: &Record) {
+        let Some((Claimant::Pod(pod), place)) = record.placed() else {
+            return;
+        };
+        if let Entry::Occupied(mut placed) = self.placed.entry(place.set.clone()) {
+            placed.get_mut().remove(pod);
+            if placed.get().is_empty() {
+                placed.remove();
+            }
+        }
+    }
+}
+
+/// Kube-OVN 1.7 does not write what kind of pod a record is for, so the name has to tell: it counts
+/// only while there is such a StatefulSet.
+fn place(ip: &api::Ip, claimant: &Claimant, uid: Option<&String>) -> Option<Place> {
+    let Claimant::Pod(pod) = claimant else {
+        return None;
+    };
+    let kind = ip.spec.pod_type.as_str();
+    let is_placed = kind == STATEFUL_SET || (kind.is_empty() && uid.is_none());
+    is_placed.then(|| Place::named(pod)).flatten()
 }
 
 /// Whom the record is for, if its name agrees.

@@ -83,6 +83,15 @@ impl<'a> Annotations<'a> {
         require(&self.field(key), self.text(key))
     }
 
+    /// What is wrong with the annotation.
+    pub(crate) fn rejected(self, key: &str, cause: String) -> Rejected {
+        Rejected {
+            field: self.field(key),
+            value: self.text(key).to_owned(),
+            cause,
+        }
+    }
+
     fn field(self, key: &str) -> String {
         format!("annotation {}", self.provider.annotation(key))
     }

@@ -44,11 +44,7 @@ pub enum AllocateError {
     )]
     NoAvailableAddress { subnet: SubnetName, cidr: Cidr },
 
-    #[error(
-        "no address of the pool [{}] can be had in subnet `{subnet}`; extend the pool or delete \
-         pods that use it",
-        list(pool)
-    )]
+    #[error("{}", exhausted(subnet, pool, cause.as_deref()))]
     PoolExhausted {
         subnet: SubnetName,
         pool: Vec<IpAddr>,
@@ -158,6 +154,20 @@ impl fmt::Display for Role {
             Self::Node => "the address of a node and so not to be used",
         })
     }
+}
+
+fn exhausted(subnet: &SubnetName, pool: &[IpAddr], cause: Option<&AllocateError>) -> String {
+    if pool.is_empty() {
+        return "the pool has no entry for this pod's ordinal; add addresses to the pool or scale the \
+                StatefulSet down"
+            .to_owned();
+    }
+    let pool = list(pool);
+    let cause = cause.map_or_else(String::new, |cause| format!("; the last one: {cause}"));
+    format!(
+        "no address of the pool [{pool}] can be had in subnet `{subnet}`; extend the pool or delete \
+         pods that use it{cause}"
+    )
 }
 
 fn list(addresses: &[IpAddr]) -> String {

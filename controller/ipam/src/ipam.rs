@@ -120,21 +120,29 @@ impl Ipam {
     /// # Errors
     /// When it cannot be had in full, every family and the MAC: then nothing changes.
     pub fn allocate(&mut self, request: &Request) -> Result<Claim, AllocateError> {
+        let claim = self.preview(request)?;
+        self.record(claim.clone());
+        Ok(claim)
+    }
+
+    /// What [`Self::allocate`] would give.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn preview(&self, request: &Request) -> Result<Claim, AllocateError> {
         let former = self.registry.get(&request.key);
         let own = former.filter(|it| it.belongs_to(&request.uid));
         if let (Some(foreign), None, Succession::Refuse) = (former, own, request.succession) {
             let holder = Claimant::from(foreign);
             return Err(AllocateError::NameConflict { holder });
         }
-        let claim = match own.filter(|it| request.is_met_by(it)) {
-            Some(own) => Claim {
+        match own.filter(|it| request.is_met_by(it)) {
+            Some(own) => Ok(Claim {
                 uid: Some(request.uid.clone()),
                 ..own.clone()
-            },
-            None => self.choose(request, former)?,
-        };
-        self.record(claim.clone());
-        Ok(claim)
+            }),
+            None => self.choose(request, former),
+        }
     }
 
     fn choose(&self, request: &Request, former: Option<&Claim>) -> Result<Claim, AllocateError> {

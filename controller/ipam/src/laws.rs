@@ -12,13 +12,15 @@ use crate::{Claim, ClaimKey, Ipam, Request, SubnetPool, Succession, Uid, Usage, 
 // === operations ===
 
 const SUBNETS: [&str; 2] = ["s", "t"];
-const CIDRS: [&str; 6] = [
+const CIDRS: [&str; 8] = [
     "10.0.0.0/28",
     "10.0.0.0/29",
     "10.0.0.8/29",
     "10.0.0.0/28,fd00::/125",
     "fd00::/124",
     "10.0.0.0/31",
+    "10.0.0.4/30",
+    "10.0.0.0/31,fd00::/126",
 ];
 
 #[derive(Debug, Clone)]
@@ -254,6 +256,29 @@ proptest! {
                 prop_assert_eq!(usage, usage_by_hand(&world, &subnet, family));
             }
         }
+    }
+
+    #[test]
+    fn r08_after_any_edit_an_address_in_use_is_handed_out_to_nobody(
+        steps in steps(),
+        edits in prop::collection::vec(definition(), 1..4),
+        releases in prop::collection::vec((key(), uid()), 0..4),
+    ) {
+        let mut world = World::after(steps);
+        for edit in edits {
+            world.set("s".parse().unwrap(), "v".parse().unwrap(), edit);
+            for (key, uid) in releases.clone() {
+                world.perform(Step::Release(key, uid));
+            }
+        }
+        let s = "s".parse().unwrap();
+        let used: BTreeSet<_> = used(&world.ipam, &s, IpFamily::V4).into_iter().collect();
+        let definition = world.definitions.get(&s).cloned().unwrap();
+        let order = drain(&mut world.ipam);
+        let distinct: BTreeSet<_> = order.iter().copied().collect();
+        prop_assert_eq!(distinct.len(), order.len());
+        prop_assert!(distinct.is_disjoint(&used));
+        prop_assert!(!order.iter().any(|it| is_reserved(&definition, *it)));
     }
 
     #[test]

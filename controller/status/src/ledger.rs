@@ -1,78 +1,32 @@
 //! The ledger: which claimant gets, keeps or loses which addresses. No I/O.
 
+mod decision;
+mod needy;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use controller_index::{Allocation, Claimant, Index, Node, Pod, Record, Subnet};
-use controller_ipam::{
-    AllocateError, Claim, ClaimKey, Ipam, Request, SubnetPool, Succession, Uid, Usage, Wish,
-    slot_range,
-};
-use model::{CidrPair, DualStack, MacAddr, NodeName, SubnetName};
+use controller_index::{Allocation, Claimant, Index, Provision, Record, Subnet};
+use controller_ipam::{Claim, ClaimKey, Ipam, SubnetPool, Succession, Uid, Usage, slot_range};
+use model::{DualStack, MacAddr, NodeName, SubnetName};
+
+use needy::{Needy, needy};
+
+pub use decision::{Decision, Recorded, Refusal};
 
 /// The allocator, fed with the records of the index.
 #[derive(Debug, Default)]
 pub struct Ledger {
     ipam: Ipam,
     is_rebuilt: bool,
+    /// Who got nothing, by the subnet that it was to be from.
+    refused: BTreeMap<SubnetName, BTreeSet<Claimant>>,
+    /// Those of them who may get something now.
+    retries: BTreeSet<Claimant>,
 }
 
 /// How full the families of each subnet are.
 pub type Usages = BTreeMap<SubnetName, DualStack<Usage>>;
-
-/// What to write for a claimant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    /// All is as it should be.
-    Settled,
-    /// Addresses were chosen: write the record, then the annotations.
-    Record(Recorded),
-    /// The record exists: write the annotations.
-    Annotate(Recorded),
-    /// The claimant runs on a node that its record does not name: write the name.
-    Locate {
-        name: String,
-        uid: String,
-        node: NodeName,
-    },
-    /// The record's claimant is gone: delete the record.
-    Forget { name: String, uid: String },
-    /// There are no addresses to be had; the user must act, or wait.
-    Refuse(Refusal),
-}
-
-/// Addresses of a claimant, with what its annotations tell about their subnet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
-    pub claimant: Claimant,
-    pub uid: String,
-    pub node: Option<NodeName>,
-    pub subnet: SubnetName,
-    pub addresses: DualStack<IpAddr>,
-    pub mac: MacAddr,
-    pub cidrs: CidrPair,
-    pub gateways: DualStack<IpAddr>,
-}
-
-/// Why a claimant gets no addresses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    pub claimant: Claimant,
-    pub uid: String,
-    pub message: String,
-}
-
-/// A claimant that must have addresses, as the index knows it.
-struct Needy {
-    claimant: Claimant,
-    uid: String,
-    node: Option<NodeName>,
-    subnet: SubnetName,
-    /// What its annotations say was recorded.
-    held: Option<(DualStack<IpAddr>, MacAddr)>,
-    wish: Wish,
-    mac: Option<MacAddr>,
-}
 
 // === impl Ledger ===
 
@@ -102,11 +56,17 @@ impl Ledger {
         for name in records {
             self.take_over(index, &name);
         }
+        let has_something = |needy: Needy| needy.held.is_some() || needy.annotated.is_some();
         let (holding, new) = claims
             .into_iter()
-            .partition(|claimant| needy(index, claimant).is_some_and(|needy| needy.held.is_some()));
+            .partition(|claimant| needy(index, claimant).is_some_and(has_something));
         let both: [Vec<Claimant>; 2] = [holding, new];
         both.concat()
+    }
+
+    /// Who got nothing before and may get something since an address is free again.
+    pub fn take_retries(&mut self) -> BTreeSet<Claimant> {
+        std::mem::take(&mut self.retries)
     }
 
     /// What to write for the claimant. An address that is chosen here stays taken.
@@ -118,8 +78,8 @@ impl Ledger {
                 self.release(&name);
                 Decision::Settled
             }
-            (None, Some(record)) => forget_unless_foreign(claimant, &name, record),
-            (Some(needy), Some(record)) => match_record(index, needy, &name, record),
+            (None, Some(record)) => forget_unless_kept(index, claimant, &name, record),
+            (Some(needy), Some(record)) => self.match_record(index, needy, &name, record),
             (Some(needy), None) => self.allocate(index, needy),
         }
     }
@@ -152,7 +112,7 @@ impl Ledger {
         }
     }
 
-    /// The annotations of living claimants come before any record.
+    /// What living claimants hold comes before any record.
     fn restore_annotations(&mut self, index: &Index) {
         let nodes = index
             .nodes()
@@ -163,19 +123,9 @@ impl Ledger {
             .iter()
             .map(|(key, _)| Claimant::Pod(key.clone()));
         for claimant in nodes.chain(pods) {
-            let Some(needy) = needy(index, &claimant) else {
-                continue;
-            };
-            let Some((addresses, mac)) = needy.held else {
-                continue;
-            };
-            self.restore(Claim {
-                key: ClaimKey::new(claimant.record_name()),
-                uid: Some(Uid::new(needy.uid)),
-                subnet: needy.subnet,
-                addresses,
-                mac,
-            });
+            if let Some(claim) = needy(index, &claimant).and_then(|needy| needy.claim()) {
+                self.restore(claim);
+            }
         }
     }
 
@@ -200,45 +150,155 @@ impl Ledger {
         }
     }
 
+    /// Whoever waits for an address of the subnet may get one now.
     fn release(&mut self, name: &str) {
         let key = ClaimKey::new(name);
         let Some(claim) = self.ipam.claim(&key) else {
             return;
         };
         let uid = claim.uid.clone().unwrap_or_else(|| Uid::new(""));
-        self.ipam.release(&key, &uid);
+        if let Some(released) = self.ipam.release(&key, &uid) {
+            let waiting = self.refused.remove(&released.subnet);
+            self.retries.extend(waiting.into_iter().flatten());
+        }
     }
 
     fn allocate(&mut self, index: &Index, needy: Needy) -> Decision {
-        let request = Request {
-            key: ClaimKey::new(needy.claimant.record_name()),
-            uid: Uid::new(needy.uid.clone()),
-            subnet: needy.subnet.clone(),
-            wish: needy.wish.clone(),
-            mac: needy.mac,
-            succession: Succession::Replace,
+        if let Some(message) = unfit(index, &needy.subnet) {
+            return Decision::Refuse(needy.refuse(message));
+        }
+        let hinted = needy.hint().map(|hint| self.ipam.allocate(&hint));
+        let allocated = match hinted {
+            Some(Ok(claim)) => Ok(claim),
+            Some(Err(_)) | None => self.ipam.allocate(&needy.request(Succession::Replace)),
         };
-        match self.ipam.allocate(&request) {
-            Ok(claim) => recorded(index, needy, claim.addresses, claim.mac)
+        match allocated {
+            Ok(claim) => needy
+                .recorded(index, allocation(&claim))
                 .map_or(Decision::Settled, Decision::Record),
-            Err(error) => refuse(needy, &error),
+            Err(error) => {
+                let refused = self.refused.entry(needy.subnet.clone()).or_default();
+                refused.insert(needy.claimant.clone());
+                Decision::Refuse(needy.refuse(error.to_string()))
+            }
+        }
+    }
+
+    fn match_record(
+        &mut self,
+        index: &Index,
+        needy: Needy,
+        name: &str,
+        record: &Record,
+    ) -> Decision {
+        if record.claimant != needy.claimant {
+            let message = format!(
+                "the name `{name}` is taken by the IP object of {}; rename one of the two",
+                record.claimant
+            );
+            return Decision::Refuse(needy.refuse(message));
+        }
+        if !record.is_for(&needy.uid) {
+            return self.succeed(index, needy, name, record);
+        }
+        let granted = match self.granted(&needy) {
+            Ok(granted) => granted,
+            Err(message) => return Decision::Refuse(needy.refuse(message)),
+        };
+        let granted = granted.or_else(|| needy.held.clone());
+        let granted = granted.unwrap_or_else(|| recorded_in(record));
+        if needy.annotated.as_ref() == Some(&granted) {
+            return locate(needy.node, name, record);
+        }
+        needy
+            .recorded(index, granted)
+            .map_or(Decision::Settled, Decision::Annotate)
+    }
+
+    /// What the claimant was given, whatever its annotations say; `None` if that is not known. An
+    /// error names who has what it holds.
+    fn granted(&self, needy: &Needy) -> Result<Option<Allocation>, String> {
+        let Some(held) = needy.claim() else {
+            return Ok(None);
+        };
+        if let Some(claim) = self.ipam.claim(&held.key) {
+            let is_own = claim
+                .uid
+                .as_ref()
+                .is_some_and(|uid| uid.as_str() == needy.uid);
+            return Ok(is_own.then(|| allocation(claim)));
+        }
+        let mut addresses = held.addresses.values();
+        let taken = addresses.find_map(|it| Some((it, self.ipam.holder(&held.subnet, *it)?)));
+        match taken {
+            None => Ok(None),
+            Some((address, holder)) => Err(format!(
+                "{address} of subnet `{}` is recorded for it and held by `{}`, which keeps it; \
+                 delete and create it again for another address",
+                held.subnet, holder.key
+            )),
+        }
+    }
+
+    /// A record of a former object of the same name goes first; its deletion brings us here again.
+    /// But in a StatefulSet the name is what counts: a pod takes over the record of the one before
+    /// it, unless it asks for something else.
+    fn succeed(&mut self, index: &Index, needy: Needy, name: &str, record: &Record) -> Decision {
+        let inherits = needy.place.is_some() && needy.place == record.place;
+        let request = needy.request(Succession::Inherit);
+        let renewed = self.ipam.preview(&request).ok();
+        let recorded = recorded_in(record);
+        let is_same = renewed.is_some_and(|renewed| allocation(&renewed) == recorded);
+        if inherits && is_same && self.ipam.allocate(&request).is_ok() {
+            let record = record.uid.clone();
+            let renew = |recorded| Decision::Renew { record, recorded };
+            return needy
+                .recorded(index, recorded)
+                .map_or(Decision::Settled, renew);
+        }
+        Decision::Forget {
+            name: name.to_owned(),
+            uid: record.uid.clone(),
         }
     }
 }
 
-fn refuse(needy: Needy, error: &AllocateError) -> Decision {
-    let Needy { claimant, uid, .. } = needy;
-    Decision::Refuse(Refusal {
-        claimant,
-        uid,
-        message: error.to_string(),
+/// Why no pod gets an address of the subnet.
+fn unfit(index: &Index, name: &SubnetName) -> Option<String> {
+    let subnet = index.subnets().get(name)?;
+    (subnet.provision == Provision::AddressesOnly).then(|| {
+        format!(
+            "subnet `{name}` only has addresses for the network of another plugin; name another \
+             subnet in the annotation ovn.kubernetes.io/logical_switch"
+        )
     })
 }
 
-/// A record of another kind of port, or of somebody else, is not ours to delete.
-fn forget_unless_foreign(claimant: &Claimant, name: &str, record: &Record) -> Decision {
+fn allocation(claim: &Claim) -> Allocation {
+    Allocation {
+        subnet: claim.subnet.clone(),
+        addresses: claim.addresses,
+        mac: claim.mac,
+    }
+}
+
+fn recorded_in(record: &Record) -> Allocation {
+    Allocation {
+        subnet: record.subnet.clone(),
+        addresses: record.addresses,
+        mac: record.mac,
+    }
+}
+
+/// A record of another kind of port, or of somebody else, is not ours to delete. One of a place in a
+/// StatefulSet waits there for the next pod.
+fn forget_unless_kept(index: &Index, claimant: &Claimant, name: &str, record: &Record) -> Decision {
     let is_ours = record.claimant == *claimant && !matches!(claimant, Claimant::Unknown(_));
-    if is_ours {
+    let is_kept = record
+        .place
+        .as_ref()
+        .is_some_and(|place| index.keeps(place));
+    if is_ours && !is_kept {
         Decision::Forget {
             name: name.to_owned(),
             uid: record.uid.clone(),
@@ -246,41 +306,6 @@ fn forget_unless_foreign(claimant: &Claimant, name: &str, record: &Record) -> De
     } else {
         Decision::Settled
     }
-}
-
-/// A record of a former object of the same name goes first; its deletion brings us here again.
-fn match_record(index: &Index, needy: Needy, name: &str, record: &Record) -> Decision {
-    let is_former = record
-        .claimant_uid
-        .as_ref()
-        .is_some_and(|uid| *uid != needy.uid);
-    if record.claimant != needy.claimant {
-        let message = format!(
-            "the name `{name}` is taken by the IP object of {}; rename one of the two",
-            record.claimant
-        );
-        let Needy { claimant, uid, .. } = needy;
-        return Decision::Refuse(Refusal {
-            claimant,
-            uid,
-            message,
-        });
-    }
-    if is_former {
-        return Decision::Forget {
-            name: name.to_owned(),
-            uid: record.uid.clone(),
-        };
-    }
-    if needy.held.is_some() {
-        return locate(needy.node, name, record);
-    }
-    let needy = Needy {
-        subnet: record.subnet.clone(),
-        ..needy
-    };
-    recorded(index, needy, record.addresses, record.mac)
-        .map_or(Decision::Settled, Decision::Annotate)
 }
 
 /// A pod gets its addresses before it gets its node.
@@ -292,77 +317,6 @@ fn locate(node: Option<NodeName>, name: &str, record: &Record) -> Decision {
             node,
         },
         None => Decision::Settled,
-    }
-}
-
-fn recorded(
-    index: &Index,
-    needy: Needy,
-    addresses: DualStack<IpAddr>,
-    mac: MacAddr,
-) -> Option<Recorded> {
-    let network = &index.subnets().get(&needy.subnet)?.network;
-    Some(Recorded {
-        cidrs: network.cidrs,
-        gateways: network.gateways,
-        claimant: needy.claimant,
-        uid: needy.uid,
-        node: needy.node,
-        subnet: needy.subnet,
-        addresses,
-        mac,
-    })
-}
-
-/// The claimant as one that must have addresses; `None` when it must not, or does not exist.
-fn needy(index: &Index, claimant: &Claimant) -> Option<Needy> {
-    match claimant {
-        Claimant::Pod(key) => {
-            let pod = index.pods().get(key).filter(|pod| pod.needs_addresses())?;
-            Some(needy_pod(claimant, pod, index.subnet_of(key, pod)))
-        }
-        Claimant::Node(name) => {
-            let join = index.defaults().settings.join.clone();
-            Some(needy_node(claimant, name, index.nodes().get(name)?, join))
-        }
-        Claimant::Unknown(_) => None,
-    }
-}
-
-fn needy_pod(claimant: &Claimant, pod: &Pod, subnet: SubnetName) -> Needy {
-    let held = pod.allocation.as_ref();
-    let addresses = held.map_or(pod.wish.addresses, |held| held.addresses);
-    Needy {
-        claimant: claimant.clone(),
-        uid: pod.uid.clone(),
-        node: pod.node.clone(),
-        subnet: held.map_or(subnet, |Allocation { subnet, .. }| subnet.clone()),
-        held: held.map(|held| (held.addresses, held.mac)),
-        wish: wish(addresses),
-        mac: held
-            .map(|held| held.mac)
-            .or_else(|| pod.wish.mac.filter(|_| !addresses.is_empty())),
-    }
-}
-
-fn needy_node(claimant: &Claimant, name: &NodeName, node: &Node, join: SubnetName) -> Needy {
-    let held = node.join.as_ref().map(|join| (join.addresses, join.mac));
-    Needy {
-        claimant: claimant.clone(),
-        uid: node.uid.clone(),
-        node: Some(name.clone()),
-        subnet: join,
-        held,
-        wish: wish(held.map_or(node.wanted, |(addresses, _)| addresses)),
-        mac: held.map(|(_, mac)| mac),
-    }
-}
-
-fn wish(addresses: DualStack<IpAddr>) -> Wish {
-    if addresses.is_empty() {
-        Wish::Any
-    } else {
-        Wish::Addresses(addresses)
     }
 }
 

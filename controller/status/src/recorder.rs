@@ -144,6 +144,7 @@ impl Recorder {
     /// The next decision that needs a write.
     fn next_write(&mut self) -> Option<Write> {
         loop {
+            self.waiting.extend(self.ledger.take_retries());
             let claimant = self.waiting.pop_front()?;
             if self.under_way.contains(&claimant) {
                 self.again.insert(claimant);
@@ -171,6 +172,7 @@ impl Recorder {
             }
             Decision::Record(_)
             | Decision::Annotate(_)
+            | Decision::Renew { .. }
             | Decision::Locate { .. }
             | Decision::Forget { .. } => {
                 self.refused.remove(claimant);
@@ -217,6 +219,13 @@ async fn perform(writer: &Writer, decision: &Decision) -> Result<(), WriteError>
             Ok(())
         }
         Decision::Annotate(recorded) => writer.annotate(recorded).await,
+        Decision::Renew { record, recorded } => {
+            writer.renew(record, recorded).await?;
+            writer.annotate(recorded).await?;
+            let (claimant, addresses) = (&recorded.claimant, &recorded.addresses);
+            tracing::info!(%claimant, %addresses, "Inherited the addresses of its predecessor");
+            Ok(())
+        }
         Decision::Locate { name, uid, node } => writer.locate(name, uid, node).await,
         Decision::Forget { name, uid } => {
             writer.forget(name, uid).await?;

@@ -88,9 +88,31 @@ impl Writer {
         }
     }
 
+    /// Makes the record with that UID the one of a new claimant of the same name.
+    pub async fn renew(&self, uid: &str, recorded: &Recorded) -> Result<(), WriteError> {
+        let name = recorded.claimant.record_name();
+        let node = recorded.node.as_ref().map(ToString::to_string);
+        let patch = json!({
+            "metadata": {
+                "uid": uid,
+                "annotations": {annotation::CLAIMANT_UID: recorded.uid},
+            },
+            "spec": {
+                "nodeName": node.unwrap_or_default(),
+                "podType": recorded.lifetime.pod_type(),
+            },
+        });
+        self.patch_record(&name, &patch).await
+    }
+
     /// Writes where its claimant runs into the record with that UID.
     pub async fn locate(&self, name: &str, uid: &str, node: &NodeName) -> Result<(), WriteError> {
         let patch = json!({"metadata": {"uid": uid}, "spec": {"nodeName": node.to_string()}});
+        self.patch_record(name, &patch).await
+    }
+
+    /// The UID in the patch makes it fail on another record of the name.
+    async fn patch_record(&self, name: &str, patch: &Value) -> Result<(), WriteError> {
         let params = PatchParams::default();
         match self.ips().patch(name, &params, &Patch::Merge(patch)).await {
             Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
@@ -260,6 +282,7 @@ const fn validation_reason(kind: Kind) -> &'static str {
         Kind::Ip => "ValidateIPFailed",
         Kind::Service => "ValidateServiceFailed",
         Kind::EndpointSlice => "ValidateEndpointSliceFailed",
+        Kind::StatefulSet => "ValidateStatefulSetFailed",
     }
 }
 
@@ -314,6 +337,7 @@ fn ip_object(recorded: &Recorded) -> Ip {
             v4_ip_address: text(recorded.addresses.v4),
             v6_ip_address: text(recorded.addresses.v6),
             mac_address: recorded.mac.to_string(),
+            pod_type: recorded.lifetime.pod_type().to_owned(),
             ..IpSpec::default()
         },
     }

@@ -14,6 +14,12 @@ pub mod key {
     pub const MAC_ADDRESS: &str = "mac_address";
     /// Addresses that a user allows the pods of a workload, separated by commas.
     pub const IP_POOL: &str = "ip_pool";
+    /// Bandwidth towards the pod, in Mbit/s.
+    pub const INGRESS_RATE: &str = "ingress_rate";
+    /// Bandwidth of what the pod sends, in Mbit/s.
+    pub const EGRESS_RATE: &str = "egress_rate";
+    /// [`TRUE`](super::TRUE) when the port may use no addresses but its own.
+    pub const PORT_SECURITY: &str = "port_security";
     /// CIDRs of the subnet, `<v4>,<v6>` when it has both.
     pub const CIDR: &str = "cidr";
     /// Gateways of the subnet, `<v4>,<v6>` when it has both.

@@ -66,4 +66,7 @@ pub struct IpSpec {
     /// The pod's sandbox.
     #[serde(default, rename = "containerID")]
     pub container_id: String,
+    /// `StatefulSet` where the addresses outlive the pod, for the next one of its name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pod_type: String,
 }

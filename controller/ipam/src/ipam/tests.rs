@@ -5,7 +5,7 @@ mod names;
 
 use std::net::IpAddr;
 
-use model::{AddressRange, IpFamily, MacAddr, SubnetName, VpcName};
+use model::{AddressRange, CidrPair, IpFamily, MacAddr, SubnetName, VpcName};
 
 use crate::error::Role;
 use crate::{

@@ -1,3 +1,9 @@
+mod life;
+mod stateful_set;
+mod wish;
+
+use std::collections::VecDeque;
+
 use controller_index::{Defaults, Settings};
 use k8s_openapi::api::core::v1 as core;
 use model::{PodKey, VpcName};
@@ -38,6 +44,30 @@ fn pod(name: &str) -> PodObject {
 impl PodObject {
     fn uid(mut self, uid: &str) -> Self {
         self.0["metadata"]["uid"] = uid.into();
+        self
+    }
+
+    /// Of the StatefulSet that its name says.
+    fn of_set(mut self) -> Self {
+        let (set, _) = self.0["metadata"]["name"]
+            .as_str()
+            .unwrap()
+            .rsplit_once('-')
+            .unwrap();
+        let owner =
+            json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": set, "uid": "s"});
+        self.0["metadata"]["ownerReferences"] = json!([owner]);
+        self
+    }
+
+    fn on(mut self, node: &str) -> Self {
+        self.0["spec"]["nodeName"] = node.into();
+        self
+    }
+
+    /// Sets a field by its JSON pointer's last two steps.
+    fn with(mut self, part: &str, field: &str, value: impl Into<Value>) -> Self {
+        self.0[part][field] = value.into();
         self
     }
 
@@ -84,25 +114,109 @@ fn record(pod: &str, claimant_uid: &str, address: &str) -> api::Ip {
     .unwrap()
 }
 
+/// The objects as they are once `recorded` is written: the record, and the pod with its
+/// annotations.
+fn written(pod: &core::Pod, recorded: &Recorded) -> (core::Pod, api::Ip) {
+    let name = pod.metadata.name.as_deref().unwrap();
+    let mut record = record(name, &recorded.uid, &recorded.addresses.to_string());
+    record.spec.mac_address = recorded.mac.to_string();
+    record.spec.subnet = recorded.subnet.to_string();
+    record.spec.node_name = recorded
+        .node
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    recorded
+        .lifetime
+        .pod_type()
+        .clone_into(&mut record.spec.pod_type);
+    let mut pod = pod.clone();
+    let annotations = pod.metadata.annotations.get_or_insert_default();
+    for (key, value) in [
+        ("allocated", "true".to_owned()),
+        ("logical_switch", recorded.subnet.to_string()),
+        ("ip_address", recorded.addresses.to_string()),
+        ("mac_address", recorded.mac.to_string()),
+    ] {
+        annotations.insert(format!("ovn.kubernetes.io/{key}"), value);
+    }
+    (pod, record)
+}
+
+/// Carries out every decision until nothing is left to do, and returns the decisions.
+fn settle(ledger: &mut Ledger, index: &mut Index, pods: &[core::Pod]) -> Vec<Decision> {
+    let mut all = Vec::new();
+    loop {
+        let decisions = decide_all(ledger, index);
+        if decisions.is_empty() {
+            return all;
+        }
+        for decision in &decisions {
+            carry_out(index, pods, decision);
+        }
+        all.extend(decisions);
+    }
+}
+
+fn carry_out(index: &mut Index, pods: &[core::Pod], decision: &Decision) {
+    match decision {
+        Decision::Record(recorded)
+        | Decision::Annotate(recorded)
+        | Decision::Renew { recorded, .. } => {
+            let uid = Some(recorded.uid.as_str());
+            let pod = pods.iter().find(|pod| pod.metadata.uid.as_deref() == uid);
+            let (pod, record) = written(pod.unwrap(), recorded);
+            index.apply(&record);
+            index.apply(&pod);
+        }
+        Decision::Forget { name, .. } => {
+            let mut gone = record("any", "", "10.16.0.2");
+            gone.metadata.name = Some(name.clone());
+            index.delete(&gone);
+        }
+        Decision::Settled | Decision::Locate { .. } | Decision::Refuse(_) => {}
+    }
+}
+
+fn address_of(index: &Index, pod: &str) -> Option<String> {
+    let record = index.records().get(&format!("{pod}.default"))?;
+    Some(record.addresses.to_string())
+}
+
+fn refusal(decisions: &[Decision]) -> &Refusal {
+    let refusals = decisions.iter().filter_map(|decision| {
+        if let Decision::Refuse(refusal) = decision {
+            Some(refusal)
+        } else {
+            None
+        }
+    });
+    let refusals: Vec<_> = refusals.collect();
+    assert_eq!(refusals.len(), 1, "{decisions:?}");
+    refusals[0]
+}
+
 fn claimant(name: &str) -> Claimant {
     Claimant::Pod(PodKey::new("default", name).unwrap())
 }
 
 /// The decisions about everyone who changed, in the order in which they are made.
 fn decide_all(ledger: &mut Ledger, index: &mut Index) -> Vec<Decision> {
-    let claimants = ledger.update(index);
-    let decisions = claimants
-        .iter()
-        .map(|claimant| ledger.decide(index, claimant));
+    let mut waiting = VecDeque::from(ledger.update(index));
+    let mut decisions = Vec::new();
+    while let Some(claimant) = waiting.pop_front() {
+        decisions.push(ledger.decide(index, &claimant));
+        waiting.extend(ledger.take_retries());
+    }
+    decisions.retain(|decision| *decision != Decision::Settled);
     decisions
-        .filter(|decision| *decision != Decision::Settled)
-        .collect()
 }
 
 fn addresses(decisions: &[Decision]) -> Vec<(String, String)> {
     let recorded = decisions.iter().map(|decision| match decision {
         Decision::Record(recorded) | Decision::Annotate(recorded) => recorded,
         Decision::Settled
+        | Decision::Renew { .. }
         | Decision::Locate { .. }
         | Decision::Forget { .. }
         | Decision::Refuse(_) => panic!("{decision:?}"),
@@ -174,7 +288,7 @@ fn r03_what_records_say_is_known_before_the_first_choice() {
     let decisions = decide_all(&mut ledger, &mut index);
     assert_eq!(
         addresses(&decisions),
-        [pair("a", "10.16.0.3"), pair("b", "10.16.0.2")]
+        [pair("b", "10.16.0.2"), pair("a", "10.16.0.3")]
     );
 }
 
@@ -212,7 +326,10 @@ fn r04_a_record_of_a_former_pod_goes_before_its_successor_gets_an_address() {
 
 #[test]
 fn the_record_of_a_pod_that_finished_or_vanished_is_deleted() {
-    for object in [Some(pod("a").phase("Succeeded").build()), None] {
+    let finished = pod("a")
+        .phase("Succeeded")
+        .with("spec", "restartPolicy", "Never");
+    for object in [Some(finished.build()), None] {
         let (mut ledger, mut index) = (Ledger::default(), cluster());
         index.apply(&record("a", "uid-a", "10.16.0.2"));
         if let Some(object) = object {

@@ -24,6 +24,79 @@ fn c1_addresses_are_handed_out_upward_around_what_is_excluded() {
     assert_eq!(got, expected);
 }
 
+/// The ranges .2-.3, .5-.9 and .24-.255.254.
+#[test]
+fn c1_overlapping_excludes_are_subtracted_once() {
+    let mut ipam = ipam(pool("10.16.0.0/16").exclude(&EXCLUDES));
+    assert_eq!(ipam.available(IpFamily::V4), 2 + 5 + (65534 - 23));
+    let last = pod("last").at("10.16.255.254");
+    assert_eq!(ipam.get(&last).unwrap(), "10.16.255.254");
+    assert_eq!(ipam.available(IpFamily::V4), 2 + 5 + (65534 - 23) - 1);
+}
+
+#[test]
+fn c1_a_range_of_one_address_counts_as_one_and_what_is_no_host_counts_for_nothing() {
+    for (excludes, expected) in [
+        (&["10.16.0.5..10.16.0.5"][..], 253),
+        (&["10.16.0.5", "10.16.0.5..10.16.0.5"], 253),
+        (&["10.16.0.0", "10.16.0.255"], 254),
+        (&["10.15.255.250..10.16.0.3"], 251),
+        (&["10.16.0.250..10.17.0.0"], 249),
+        (&["10.17.0.1..10.17.0.9", "fd00::1"], 254),
+        (&["0.0.0.0..255.255.255.255"], 0),
+    ] {
+        let ipam = ipam(pool("10.16.0.0/24").exclude(excludes));
+        assert_eq!(ipam.available(IpFamily::V4), expected, "{excludes:?}");
+    }
+    let degenerate: AddressRange = "10.16.0.5..10.16.0.5".parse().unwrap();
+    assert_eq!(degenerate.to_string(), "10.16.0.5");
+    assert!("10.16.0.9..10.16.0.1".parse::<AddressRange>().is_err());
+}
+
+#[test]
+fn c1_what_is_no_cidr_is_refused() {
+    for text in [
+        "1.1.1.1/64",
+        "fd00::/130",
+        "fd00::g/120",
+        "1.1.1.1/64,fd00::g/120",
+    ] {
+        assert!(text.parse::<CidrPair>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn r07_a_slash_31_has_no_address_and_a_slash_30_two_without_its_gateway() {
+    for (pool, v4, v6) in [
+        (pool("10.0.0.0/31"), 0, 0),
+        (pool("10.0.0.0/32"), 0, 0),
+        (pool("fd00::/127"), 0, 0),
+        (pool("10.0.0.0/30"), 2, 0),
+        (pool("10.0.0.0/30").gateway("10.0.0.1"), 1, 0),
+        (
+            pool("10.0.0.0/30,fd00::/64").gateway("10.0.0.1,fd00::1"),
+            1,
+            (1 << 64) - 3,
+        ),
+    ] {
+        let ipam = ipam(pool.clone());
+        let available = (ipam.available(IpFamily::V4), ipam.available(IpFamily::V6));
+        assert_eq!(available, (v4, v6), "{pool:?}");
+    }
+}
+
+/// A port takes one address of each family: as many ports fit as the smaller family has addresses.
+#[test]
+fn r07_a_dual_subnet_holds_as_many_ports_as_its_smaller_family() {
+    let mut ipam = ipam(pool("10.0.0.0/29,fd00::/64").gateway("10.0.0.1,fd00::1"));
+    let ports = (0..).map_while(|number| ipam.get(&pod(&format!("p{number}"))).ok());
+    assert_eq!(ports.count(), 5);
+    let usage = |family| ipam.usage(&name("s"), family);
+    assert_eq!((usage(IpFamily::V4).used, usage(IpFamily::V6).used), (5, 5));
+    assert_eq!(usage(IpFamily::V4).available, 0);
+    assert_eq!(usage(IpFamily::V6).available, (1 << 64) - 3 - 5);
+}
+
 #[test]
 fn c1_static_and_random_addresses_share_a_subnet() {
     let mut ipam = ipam(pool("10.16.0.0/16").exclude(&EXCLUDES));

@@ -1,0 +1,108 @@
+//! What a user asks for by annotations.
+
+use std::net::IpAddr;
+
+use api::annotation::key;
+use model::{CidrPair, DualStack, MacAddr, SubnetName};
+
+use super::Allocation;
+use crate::text::{Annotations, Rejected};
+
+/// What a user asked for by annotations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    pub subnet: Option<SubnetName>,
+    pub addresses: DualStack<IpAddr>,
+    pub pool: Option<Pool>,
+    pub mac: Option<MacAddr>,
+}
+
+/// The addresses that the pods of a workload share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool(pub Vec<IpAddr>);
+
+/// What was recorded, and what was asked for. Annotations that cannot be read count as not there,
+/// and are told.
+pub(super) fn read(annotations: Annotations<'_>) -> (Option<Allocation>, Result<Wish, Rejected>) {
+    if !annotations.is_true(key::ALLOCATED) {
+        return (None, wish(annotations));
+    }
+    match allocation(annotations) {
+        Ok(allocation) => {
+            let told = rates(annotations);
+            (Some(allocation), told.map(|()| Wish::default()))
+        }
+        Err(rejected) => (None, Err(rejected)),
+    }
+}
+
+fn allocation(annotations: Annotations<'_>) -> Result<Allocation, Rejected> {
+    Ok(Allocation {
+        subnet: annotations.require(key::LOGICAL_SWITCH)?,
+        addresses: annotations.require(key::IP_ADDRESS)?,
+        mac: annotations.require(key::MAC_ADDRESS)?,
+    })
+}
+
+fn wish(annotations: Annotations<'_>) -> Result<Wish, Rejected> {
+    rates(annotations)?;
+    let addresses = annotations.parse(key::IP_ADDRESS)?.unwrap_or_default();
+    inside(annotations, &addresses)?;
+    Ok(Wish {
+        subnet: annotations.parse(key::LOGICAL_SWITCH)?,
+        addresses,
+        pool: pool(annotations)?,
+        mac: annotations.parse(key::MAC_ADDRESS)?,
+    })
+}
+
+/// Limits are read where they are applied; here they only must be numbers.
+fn rates(annotations: Annotations<'_>) -> Result<(), Rejected> {
+    for key in [key::INGRESS_RATE, key::EGRESS_RATE] {
+        let rate: Result<Option<u64>, _> = annotations.parse(key);
+        rate.map_err(|rejected| Rejected {
+            cause: "write a whole number of Mbit/s, such as 100".to_owned(),
+            ..rejected
+        })?;
+    }
+    Ok(())
+}
+
+/// A `cidr` that somebody wrote beside the addresses must hold them.
+fn inside(annotations: Annotations<'_>, addresses: &DualStack<IpAddr>) -> Result<(), Rejected> {
+    let Some(cidrs) = annotations.parse::<CidrPair>(key::CIDR)? else {
+        return Ok(());
+    };
+    let is_inside = |(family, address): (_, &IpAddr)| {
+        cidrs
+            .get(family)
+            .is_some_and(|cidr| cidr.contains(*address))
+    };
+    if addresses.iter().all(is_inside) {
+        return Ok(());
+    }
+    let cause = format!(
+        "it is outside of {cidrs}, the annotation {}; choose an address inside, or remove one of \
+         the two",
+        key::CIDR
+    );
+    Err(annotations.rejected(key::IP_ADDRESS, cause))
+}
+
+fn pool(annotations: Annotations<'_>) -> Result<Option<Pool>, Rejected> {
+    let text = annotations.text(key::IP_POOL);
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let entries = text.split(',').map(|entry| {
+        let entry = entry.trim();
+        entry.parse().map_err(|_unspecific: std::net::AddrParseError| {
+            let cause = format!(
+                "`{entry}` is not an IP address; write addresses of one family each, separated by \
+                 commas"
+            );
+            annotations.rejected(key::IP_POOL, cause)
+        })
+    });
+    entries.collect::<Result<_, _>>().map(|it| Some(Pool(it)))
+}

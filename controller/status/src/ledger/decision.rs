@@ -1,0 +1,77 @@
+//! What the ledger decides, as values that the recorder carries out.
+
+use std::net::IpAddr;
+
+use controller_index::{Claimant, STATEFUL_SET};
+use model::{CidrPair, DualStack, MacAddr, NodeName, SubnetName};
+
+/// What to write for a claimant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// All is as it should be.
+    Settled,
+    /// Addresses were chosen: write the record, then the annotations.
+    Record(Recorded),
+    /// The record exists: write the annotations.
+    Annotate(Recorded),
+    /// The record of a former pod of the name is the claimant's from now on: write whose it is, then
+    /// the annotations.
+    Renew {
+        /// The UID of the record.
+        record: String,
+        recorded: Recorded,
+    },
+    /// The claimant runs on a node that its record does not name: write the name.
+    Locate {
+        name: String,
+        uid: String,
+        node: NodeName,
+    },
+    /// The record's claimant is gone: delete the record.
+    Forget { name: String, uid: String },
+    /// There are no addresses to be had; the user must act, or wait.
+    Refuse(Refusal),
+}
+
+/// Addresses of a claimant, with what its annotations tell about their subnet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    pub claimant: Claimant,
+    pub uid: String,
+    pub node: Option<NodeName>,
+    pub subnet: SubnetName,
+    pub addresses: DualStack<IpAddr>,
+    pub mac: MacAddr,
+    pub cidrs: CidrPair,
+    pub gateways: DualStack<IpAddr>,
+    pub lifetime: Lifetime,
+}
+
+/// How long a claimant's addresses are its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// As long as itself.
+    Claimant,
+    /// As long as the StatefulSet has a place for it: the next pod of the name inherits them.
+    StatefulSet,
+}
+
+/// Why a claimant gets no addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub claimant: Claimant,
+    pub uid: String,
+    pub message: String,
+}
+
+// === impl Lifetime ===
+
+impl Lifetime {
+    /// The field `spec.podType` of a record.
+    pub(crate) const fn pod_type(self) -> &'static str {
+        match self {
+            Self::Claimant => "",
+            Self::StatefulSet => STATEFUL_SET,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Who must have addresses, and which.
+
+use controller_index::{Allocation, Claimant, Index, Node, Place, Pod, Pool, Wish as PodWish};
+use controller_ipam::{Claim, ClaimKey, Request, Succession, Uid, Wish};
+use model::{MacAddr, NodeName, PodKey, SubnetName};
+
+use super::decision::{Lifetime, Recorded, Refusal};
+
+/// A claimant that must have addresses, as the index knows it.
+#[derive(Debug)]
+pub(super) struct Needy {
+    pub(super) claimant: Claimant,
+    pub(super) uid: String,
+    pub(super) node: Option<NodeName>,
+    pub(super) subnet: SubnetName,
+    /// What is recorded for it.
+    pub(super) held: Option<Allocation>,
+    /// What its annotations say, recorded or not.
+    pub(super) annotated: Option<Allocation>,
+    /// Its place in a StatefulSet.
+    pub(super) place: Option<Place>,
+    wish: Wish,
+    mac: Option<MacAddr>,
+}
+
+/// The claimant as one that must have addresses; `None` when it must not, or does not exist.
+pub(super) fn needy(index: &Index, claimant: &Claimant) -> Option<Needy> {
+    match claimant {
+        Claimant::Pod(key) => {
+            let pod = index.pods().get(key)?;
+            let needs = index.needs_addresses(key, pod);
+            needs.then(|| of_pod(index, key, pod))
+        }
+        Claimant::Node(name) => {
+            let join = index.defaults().settings.join.clone();
+            Some(of_node(name, index.nodes().get(name)?, join))
+        }
+        Claimant::Unknown(_) => None,
+    }
+}
+
+fn of_pod(index: &Index, key: &PodKey, pod: &Pod) -> Needy {
+    let unspecific = PodWish::default();
+    let wish = pod.wish.as_ref().unwrap_or(&unspecific);
+    let is_particular = wish.pool.is_some() || !wish.addresses.is_empty();
+    Needy {
+        claimant: Claimant::Pod(key.clone()),
+        uid: pod.uid.clone(),
+        node: pod.node.clone(),
+        subnet: index.subnet_of(key, pod),
+        held: index.allocation(key, pod),
+        annotated: pod.allocation.clone(),
+        place: pod.place.clone(),
+        mac: wish.mac.filter(|_| is_particular),
+        wish: wish_of(wish, pod.place.as_ref()),
+    }
+}
+
+/// An address counts before a pool. The pods of a StatefulSet get the pool's entries by their
+/// ordinals.
+fn wish_of(wish: &PodWish, place: Option<&Place>) -> Wish {
+    match (&wish.pool, place) {
+        (_, _) if !wish.addresses.is_empty() => Wish::Addresses(wish.addresses),
+        (None, _) => Wish::Any,
+        (Some(Pool(pool)), None) => Wish::OneOf(pool.clone()),
+        (Some(Pool(pool)), Some(place)) => {
+            Wish::pool_entry(pool, usize::try_from(place.ordinal).unwrap_or(usize::MAX))
+        }
+    }
+}
+
+fn of_node(name: &NodeName, node: &Node, join: SubnetName) -> Needy {
+    let held = node.join.as_ref().map(|port| Allocation {
+        subnet: join.clone(),
+        addresses: port.addresses,
+        mac: port.mac,
+    });
+    Needy {
+        claimant: Claimant::Node(name.clone()),
+        uid: node.uid.clone(),
+        node: Some(name.clone()),
+        subnet: join,
+        annotated: held.clone(),
+        held,
+        place: None,
+        wish: if node.wanted.is_empty() {
+            Wish::Any
+        } else {
+            Wish::Addresses(node.wanted)
+        },
+        mac: None,
+    }
+}
+
+// === impl Needy ===
+
+impl Needy {
+    pub(super) fn key(&self) -> ClaimKey {
+        ClaimKey::new(self.claimant.record_name())
+    }
+
+    /// What it asks for: what it holds already, else what the user says.
+    pub(super) fn request(&self, succession: Succession) -> Request {
+        match &self.held {
+            Some(held) => self.request_of(held, succession),
+            None => Request {
+                wish: self.wish.clone(),
+                mac: self.mac,
+                ..self.any(self.subnet.clone(), succession)
+            },
+        }
+    }
+
+    /// Asks for what the annotations say, though no record confirms it.
+    pub(super) fn hint(&self) -> Option<Request> {
+        let annotated = self.annotated.as_ref().filter(|_| self.held.is_none())?;
+        Some(self.request_of(annotated, Succession::Replace))
+    }
+
+    fn request_of(&self, held: &Allocation, succession: Succession) -> Request {
+        self.any(held.subnet.clone(), succession)
+            .with_wish(Wish::Addresses(held.addresses))
+            .with_mac(held.mac)
+    }
+
+    fn any(&self, subnet: SubnetName, succession: Succession) -> Request {
+        Request::new(self.key(), Uid::new(self.uid.clone()), subnet, succession)
+    }
+
+    /// What it holds, as the allocator knows claims.
+    pub(super) fn claim(&self) -> Option<Claim> {
+        let held = self.held.clone()?;
+        Some(Claim {
+            key: self.key(),
+            uid: Some(Uid::new(self.uid.clone())),
+            subnet: held.subnet,
+            addresses: held.addresses,
+            mac: held.mac,
+        })
+    }
+
+    /// The addresses with what there is to tell about them; `None` without their subnet.
+    pub(super) fn recorded(self, index: &Index, allocation: Allocation) -> Option<Recorded> {
+        let network = &index.subnets().get(&allocation.subnet)?.network;
+        Some(Recorded {
+            cidrs: network.cidrs,
+            gateways: network.gateways,
+            claimant: self.claimant,
+            uid: self.uid,
+            node: self.node,
+            subnet: allocation.subnet,
+            addresses: allocation.addresses,
+            mac: allocation.mac,
+            lifetime: match self.place {
+                Some(_) => Lifetime::StatefulSet,
+                None => Lifetime::Claimant,
+            },
+        })
+    }
+
+    pub(super) fn refuse(self, message: String) -> Refusal {
+        Refusal {
+            claimant: self.claimant,
+            uid: self.uid,
+            message,
+        }
+    }
+}
