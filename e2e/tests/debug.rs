@@ -128,8 +128,6 @@ fn services_are_listed(lab: &Lab) -> Result<()> {
     for name in [SERVICE, "grpc.health.v1.Health"] {
         ensure!(services.contains(name), "there are {services}");
     }
-    let health = call(lab, "grpc.health.v1.Health/Check", &json!({}))?;
-    ensure!(health == [json!({"status": "SERVING"})], "it is {health:?}");
     Ok(())
 }
 
@@ -138,6 +136,8 @@ fn settled(lab: &Lab) -> Result<()> {
     ensure!(!rows["actual"].is_null(), "there are {rows}");
     let plan = call(lab, "debug.v1.Debug/Plan", &json!({}))?;
     ensure!(plan.is_empty(), "there are {plan:?}");
+    let health = call(lab, "grpc.health.v1.Health/Check", &json!({}))?;
+    ensure!(health == [json!({"status": "SERVING"})], "it is {health:?}");
     Ok(())
 }
 

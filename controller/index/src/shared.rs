@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
 
 use crate::index::Index;
@@ -38,6 +38,16 @@ impl Shared {
     /// Takes something out without waking anybody.
     pub fn take<T>(&self, take: impl FnOnce(&mut Index) -> T) -> T {
         take(&mut self.index.write())
+    }
+
+    /// As [`Self::take`], and keeps the state that it was taken from for reading.
+    pub fn take_and_read<T>(
+        &self,
+        take: impl FnOnce(&mut Index) -> T,
+    ) -> (T, RwLockReadGuard<'_, Index>) {
+        let mut index = self.index.write();
+        let taken = take(&mut index);
+        (taken, RwLockWriteGuard::downgrade(index))
     }
 
     /// Counts writes.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use controller_index::{Problem, Shared, Verdict, Verdicts};
-use controller_plan::{Planned, plan};
+use controller_index::{Index, Problem, Shared, Verdict, Verdicts};
+use controller_plan::{Inputs, Planned, plan};
 use kit::lease::Permit;
 use kit::readiness::Condition as Ready;
 use kit::shutdown::Shutdown;
@@ -148,11 +148,6 @@ impl Sync {
     async fn reconcile(&mut self) {
         loop {
             self.drain();
-            let edited = self.index.take(controller_index::Index::take_dirty);
-            self.dirty.extend(edited);
-            self.metrics
-                .dirty
-                .set(i64::try_from(self.dirty.len()).unwrap_or(i64::MAX));
             let batch = self.next_batch();
             if batch.owners.is_empty() {
                 break;
@@ -165,23 +160,30 @@ impl Sync {
         }
     }
 
-    /// Plans dirty owners, parents first, until their changes fill a transaction.
+    /// Plans dirty owners, parents first, until their changes fill a transaction. All of it from
+    /// one state of the index, so that no row needs a row of an owner that is not known to be dirty.
     fn next_batch(&mut self) -> Batch {
+        let shared = self.index.clone();
+        let (edited, index) = shared.take_and_read(Index::take_dirty);
+        self.dirty.extend(edited);
+        self.metrics
+            .dirty
+            .set(i64::try_from(self.dirty.len()).unwrap_or(i64::MAX));
         let mut batch = Batch::default();
         while batch.changes.len() < BATCH {
             let Some(owner) = self.dirty.pop_first() else {
                 break;
             };
-            let changes = self.compare(&owner);
+            let changes = self.compare(index.inputs(), &owner);
             batch.changes.extend(changes);
             batch.owners.insert(owner);
         }
         batch
     }
 
-    fn compare(&mut self, owner: &Owner) -> Vec<Change> {
+    fn compare(&mut self, inputs: &Inputs, owner: &Owner) -> Vec<Change> {
         let started = Instant::now();
-        let Planned { rows, problems } = plan(self.index.read().inputs(), owner);
+        let Planned { rows, problems } = plan(inputs, owner);
         let changes = diff(&rows, &self.actual(owner));
         if rows.is_empty() && problems.is_empty() {
             self.vanished.insert(owner.clone());
@@ -255,7 +257,8 @@ impl Sync {
     async fn commit_singly(&mut self, batch: Batch) {
         for owner in batch.owners {
             self.drain();
-            let changes = self.compare(&owner);
+            let shared = self.index.clone();
+            let changes = self.compare(shared.read().inputs(), &owner);
             let single = Batch {
                 owners: BTreeSet::from([owner]),
                 changes,
