@@ -41,7 +41,7 @@ pub fn view(client: &Client) -> Option<View> {
     let set = client.replica().changes().try_next()?;
     let rows = set
         .iter()
-        .map(|(table, uuid, change)| (table, uuid, change.new.as_deref()));
+        .map(|(table, uuid, change)| (table, uuid, change.new.as_ref()));
     view.update(rows);
     Some(view)
 }

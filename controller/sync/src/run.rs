@@ -119,7 +119,7 @@ impl Sync {
     fn absorb(&mut self, set: &ChangeSet) {
         let rows = set
             .iter()
-            .map(|(table, uuid, change)| (table, uuid, change.new.as_deref()));
+            .map(|(table, uuid, change)| (table, uuid, change.new.as_ref()));
         let owners = self.view.update(rows);
         self.dirty.extend(owners);
     }

@@ -30,6 +30,15 @@ pub enum RowKey {
 // === impl RowKey ===
 
 impl RowKey {
+    /// The columns that keys are made of.
+    pub(crate) const COLUMNS: [&str; 5] = [
+        "name",
+        nb::logical_router_policy::PRIORITY.name,
+        nb::logical_router_policy::MATCH.name,
+        nb::logical_router_static_route::IP_PREFIX.name,
+        nb::logical_router_static_route::NEXTHOP.name,
+    ];
+
     /// The table that the row is in.
     pub const fn table(&self) -> &'static Table {
         match self {

@@ -12,6 +12,7 @@
 pub mod column;
 pub mod diff;
 pub mod expr;
+mod few;
 #[rustfmt::skip]
 pub mod r#gen;
 pub mod key;

@@ -1,12 +1,14 @@
 //! The rows of a replica, by meaning and by owner.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use model::Owner;
-use ovsdb::Datum;
+use ovsdb::{Atom, Datum};
 use uuid::Uuid;
 
-use crate::column::{Column, ColumnValue};
+use crate::column::ColumnValue;
+use crate::few::Few;
 use crate::key::RowKey;
 use crate::managed::{self, Managed};
 use crate::owned;
@@ -16,19 +18,21 @@ use crate::row::{Link, Row, Rows};
 #[derive(Debug, Default)]
 pub struct View {
     seen: BTreeMap<Uuid, Seen>,
-    by_key: BTreeMap<RowKey, BTreeSet<Uuid>>,
-    by_owner: BTreeMap<Owner, BTreeSet<Uuid>>,
-    parents: BTreeMap<Uuid, BTreeSet<(Uuid, &'static str)>>,
+    by_key: BTreeMap<RowKey, Few<Uuid>>,
+    by_owner: BTreeMap<Owner, Few<Uuid>>,
+    parents: BTreeMap<Uuid, Few<Place>>,
 }
 
 #[derive(Debug)]
 struct Seen {
     managed: &'static Managed,
-    columns: BTreeMap<&'static str, Datum>,
-    children: BTreeSet<(Uuid, &'static str)>,
+    row: Arc<ovsdb::Row>,
     owner: Option<Owner>,
     key: Option<RowKey>,
 }
+
+/// A row and one of its columns that refers to others.
+type Place = (Uuid, &'static str);
 
 // === impl View ===
 
@@ -37,7 +41,7 @@ impl View {
     /// are not managed are passed over. Returns the owners whose rows or links changed.
     pub fn update<'a>(
         &mut self,
-        changes: impl IntoIterator<Item = (&'a str, Uuid, Option<&'a ovsdb::Row>)>,
+        changes: impl IntoIterator<Item = (&'a str, Uuid, Option<&'a Arc<ovsdb::Row>>)>,
     ) -> BTreeSet<Owner> {
         let mut affected = BTreeSet::new();
         let mut owners = BTreeSet::new();
@@ -60,7 +64,7 @@ impl View {
     /// counts.
     pub fn rows_of(&self, owner: &Owner) -> Rows {
         let mut rows = Rows::new();
-        for uuid in self.by_owner.get(owner).into_iter().flatten() {
+        for uuid in self.by_owner.get(owner).into_iter().flat_map(Few::iter) {
             if let Some((key, row)) = self.row(*uuid) {
                 rows.entry(key).or_insert(row);
             }
@@ -84,7 +88,7 @@ impl View {
     pub fn uuid(&self, key: &RowKey) -> Option<Uuid> {
         self.by_key
             .get(key)
-            .and_then(|uuids| uuids.first())
+            .and_then(|uuids| uuids.iter().next())
             .copied()
     }
 
@@ -94,11 +98,16 @@ impl View {
     }
 
     fn linked_row(&self, uuid: Uuid, seen: &Seen) -> Row {
+        self.partial_row(uuid, seen, |_column| true)
+    }
+
+    /// The row with some of its columns, and its links.
+    fn partial_row(&self, uuid: Uuid, seen: &Seen, wanted: impl Fn(&str) -> bool) -> Row {
         let mut row = Row::new(seen.managed.table);
-        for (column, value) in &seen.columns {
+        for (column, value) in seen.columns().filter(|(column, _)| wanted(column)) {
             row.set_datum(column, value.clone());
         }
-        for (parent, column) in self.parents.get(&uuid).into_iter().flatten() {
+        for (parent, column) in self.parents.get(&uuid).into_iter().flat_map(Few::iter) {
             let key = self.seen.get(parent).and_then(|parent| parent.key.clone());
             if let Some(parent) = key {
                 row.add_link(Link { parent, column });
@@ -115,35 +124,22 @@ impl View {
     /// may differ now: itself, and the children that came, went, or see their parent renamed.
     fn replace(&mut self, uuid: Uuid, new: Option<Seen>) -> BTreeSet<Uuid> {
         let old = self.seen.remove(&uuid);
-        let children = |seen: &Option<Seen>| {
-            seen.as_ref()
-                .map(|seen| seen.children.clone())
-                .unwrap_or_default()
-        };
-        let (before, after) = (children(&old), children(&new));
-        for (child, column) in before.difference(&after) {
-            remove_from(&mut self.parents, child, &(uuid, *column));
+        let mut affected = BTreeSet::from([uuid]);
+        for (child, column) in without(old.as_ref(), new.as_ref()) {
+            remove_from(&mut self.parents, &child, &(uuid, column));
+            affected.insert(child);
         }
-        for (child, column) in after.difference(&before) {
+        for (child, column) in without(new.as_ref(), old.as_ref()) {
             self.parents
-                .entry(*child)
+                .entry(child)
                 .or_default()
-                .insert((uuid, *column));
+                .insert((uuid, column));
+            affected.insert(child);
         }
-        let renamed = old.as_ref().map(Seen::name) != new.as_ref().map(Seen::name);
-        let affected: BTreeSet<Uuid> = if renamed {
-            before
-                .union(&after)
-                .map(|(child, _)| *child)
-                .chain([uuid])
-                .collect()
-        } else {
-            before
-                .symmetric_difference(&after)
-                .map(|(child, _)| *child)
-                .chain([uuid])
-                .collect()
-        };
+        if old.as_ref().map(Seen::name) != new.as_ref().map(Seen::name) {
+            let children = new.iter().flat_map(Seen::children);
+            affected.extend(children.map(|(child, _)| child));
+        }
         self.reindex(uuid, old, new);
         affected
     }
@@ -172,7 +168,8 @@ impl View {
         let Some(seen) = self.seen.get(&uuid) else {
             return;
         };
-        let key = RowKey::of(&self.linked_row(uuid, seen));
+        let is_in_key = |column: &str| RowKey::COLUMNS.contains(&column);
+        let key = RowKey::of(&self.partial_row(uuid, seen, is_in_key));
         let Some(seen) = self.seen.get_mut(&uuid) else {
             return;
         };
@@ -192,33 +189,60 @@ impl View {
 
 impl Seen {
     fn name(&self) -> Option<&Datum> {
-        self.columns.get("name")
+        self.row.get("name")
     }
 
-    fn new(managed: &'static Managed, row: &ovsdb::Row) -> Self {
-        let columns = managed
-            .columns
-            .iter()
-            .filter_map(|column| Some((*column, row.get(column)?.clone())))
-            .collect();
-        let children = managed.children.iter().flat_map(|name| {
-            let column = Column::<BTreeSet<Uuid>>::new(name);
-            let uuids = column.read(row).unwrap_or_default();
-            uuids.into_iter().map(|uuid| (uuid, *name))
-        });
+    fn columns(&self) -> impl Iterator<Item = (&'static str, &Datum)> {
+        let columns = self.managed.columns.iter();
+        columns.filter_map(|column| Some((*column, self.row.get(column)?)))
+    }
+
+    fn children(&self) -> impl Iterator<Item = (Uuid, &'static str)> {
+        let columns = self.managed.children.iter();
+        columns.flat_map(|column| {
+            let atoms = atoms(self, column).into_iter().flatten();
+            atoms.filter_map(|atom| Some((atom.as_uuid()?, *column)))
+        })
+    }
+
+    fn new(managed: &'static Managed, row: &Arc<ovsdb::Row>) -> Self {
         let external_ids: Option<BTreeMap<String, String>> =
             row.get("external_ids").and_then(ColumnValue::from_datum);
         Self {
             managed,
-            columns,
-            children: children.collect(),
+            row: Arc::clone(row),
             owner: external_ids.and_then(|ids| owned::owner(&ids)),
             key: None,
         }
     }
 }
 
-fn remove_from<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value: &V) {
+/// The children of `one` that `other`, the same row at another time, does not have in that column.
+/// Switches have thousands, so nothing is copied.
+fn without(one: Option<&Seen>, other: Option<&Seen>) -> Vec<(Uuid, &'static str)> {
+    let Some(one) = one else { return Vec::new() };
+    let mut children = Vec::new();
+    for column in one.managed.children {
+        let mine = atoms(one, column);
+        let theirs = other.and_then(|other| atoms(other, column));
+        let surplus: Box<dyn Iterator<Item = &Atom>> = match (mine, theirs) {
+            (None, _) => Box::new(std::iter::empty()),
+            (Some(mine), None) => Box::new(mine.iter()),
+            (Some(mine), Some(theirs)) => Box::new(mine.difference(theirs)),
+        };
+        children.extend(surplus.filter_map(|atom| Some((atom.as_uuid()?, *column))));
+    }
+    children
+}
+
+fn atoms<'a>(seen: &'a Seen, column: &str) -> Option<&'a BTreeSet<Atom>> {
+    match seen.row.get(column)? {
+        Datum::Set(atoms) => Some(atoms),
+        Datum::Map(_) => None,
+    }
+}
+
+fn remove_from<K: Ord, V: Ord>(index: &mut BTreeMap<K, Few<V>>, key: &K, value: &V) {
     if let Some(values) = index.get_mut(key) {
         values.remove(value);
         if values.is_empty() {

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use model::{Owner, SubnetName};
 use ovn::nb::{self, load_balancer as lb, logical_router as lr, logical_router_policy as policy};
@@ -167,10 +168,16 @@ impl Tables {
 
     fn view(&self) -> View {
         let mut view = View::default();
+        let rows: Vec<_> = self
+            .0
+            .values()
+            .map(|(_, row)| Arc::new(row.clone()))
+            .collect();
         view.update(
             self.0
                 .iter()
-                .map(|(uuid, (table, row))| (table.as_str(), *uuid, Some(row))),
+                .zip(&rows)
+                .map(|((uuid, (table, _)), row)| (table.as_str(), *uuid, Some(row))),
         );
         view
     }
@@ -268,10 +275,11 @@ proptest! {
         tables.commit(&second, &mut next);
         let uuids: BTreeSet<Uuid> = before.keys().chain(tables.0.keys()).copied().collect();
         let changes = uuids.iter().filter(|uuid| before.get(uuid) != tables.0.get(uuid));
-        followed.update(changes.map(|uuid| {
+        let changes: Vec<_> = changes.map(|uuid| {
             let table = &before.get(uuid).or_else(|| tables.0.get(uuid)).unwrap().0;
-            (table.as_str(), *uuid, tables.0.get(uuid).map(|(_, row)| row))
-        }));
+            (table.as_str(), *uuid, tables.0.get(uuid).map(|(_, row)| Arc::new(row.clone())))
+        }).collect();
+        followed.update(changes.iter().map(|(table, uuid, row)| (*table, *uuid, row.as_ref())));
         prop_assert_eq!(followed.rows_of(&owner("s")), tables.view().rows_of(&owner("s")));
     }
 }
@@ -298,7 +306,7 @@ fn one_vip_of_many_costs_one_entry_and_no_guard() {
 
 #[test]
 fn a_row_of_somebody_else_belongs_to_no_owner() {
-    let foreign = ovsdb::Row::default().with("name", "lab");
+    let foreign = Arc::new(ovsdb::Row::default().with("name", "lab"));
     let mut view = View::default();
     view.update([("Logical_Switch", Uuid::from_u128(1), Some(&foreign))]);
     assert_eq!(view.owners().count(), 0);
