@@ -11,12 +11,17 @@ use kit::shutdown::Shutdown;
 use model::Owner;
 use ovn::{Change, Rows, View, diff, operations};
 use ovsdb::{ChangeSet, Changes, Client, Outcome, Rejection, Transaction, Uuid};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::metrics::Metrics;
 
 /// About so many changes go into one transaction (the knee of the cost curve of `ovsdb-server`).
 const BATCH: usize = 100;
+/// For each change of a transaction, how long the next one waits for company unless it is full: a
+/// transaction costs northd more than the changes in it. A few changes now and then wait for
+/// nobody; of more than 200 a second, those of [`LONGEST_REST`] go together.
+const REST: Duration = Duration::from_millis(5);
+const LONGEST_REST: Duration = Duration::from_millis(50);
 /// How soon owners are tried again whose transaction failed for a reason that may pass.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often everything is compared, in case a change went unnoticed.
@@ -41,6 +46,8 @@ pub struct Sync {
     settled: Ready,
     permit: Permit,
     stage: Stage,
+    /// When a transaction that is not full may be committed.
+    rested: Instant,
 }
 
 /// Whether everything has been compared once.
@@ -83,6 +90,7 @@ impl Sync {
             settled,
             permit: Permit::always(),
             stage: Stage::Waiting,
+            rested: Instant::now(),
         }
     }
 
@@ -107,12 +115,18 @@ impl Sync {
                 Ok(()) = intent.changed() => {}
                 _ = retry.tick() => self.dirty.append(&mut self.failed),
                 _ = resync.tick() => self.dirty_all(),
+                () = sleep_until(self.rested), if self.is_resting() => {}
             }
             self.start_when_complete();
             if self.stage == Stage::Running {
                 self.reconcile().await;
             }
         }
+    }
+
+    /// Whether there are changes that wait for others.
+    fn is_resting(&self) -> bool {
+        self.stage == Stage::Running && !self.dirty.is_empty()
     }
 
     /// Takes over what changed in the database; whoever is concerned is compared again.
@@ -148,7 +162,9 @@ impl Sync {
     async fn reconcile(&mut self) {
         loop {
             self.drain();
-            let batch = self.next_batch();
+            let Some(batch) = self.next_batch() else {
+                return;
+            };
             if batch.owners.is_empty() {
                 break;
             }
@@ -162,13 +178,17 @@ impl Sync {
 
     /// Plans dirty owners, parents first, until their changes fill a transaction. All of it from
     /// one state of the index, so that no row needs a row of an owner that is not known to be dirty.
-    fn next_batch(&mut self) -> Batch {
+    /// `None` while what there is waits for more.
+    fn next_batch(&mut self) -> Option<Batch> {
         let shared = self.index.clone();
         let (edited, index) = shared.take_and_read(Index::take_dirty);
         self.dirty.extend(edited);
         self.metrics
             .dirty
             .set(i64::try_from(self.dirty.len()).unwrap_or(i64::MAX));
+        if (1..BATCH).contains(&self.dirty.len()) && Instant::now() < self.rested {
+            return None;
+        }
         let mut batch = Batch::default();
         while batch.changes.len() < BATCH {
             let Some(owner) = self.dirty.pop_first() else {
@@ -178,7 +198,7 @@ impl Sync {
             batch.changes.extend(changes);
             batch.owners.insert(owner);
         }
-        batch
+        Some(batch)
     }
 
     fn compare(&mut self, inputs: &Inputs, owner: &Owner) -> Vec<Change> {
@@ -216,6 +236,8 @@ impl Sync {
             return self.tell(batch.owners);
         }
         let outcome = self.transact(&batch.changes).await;
+        let changes = u32::try_from(batch.changes.len()).unwrap_or(u32::MAX);
+        self.rested = Instant::now() + REST.saturating_mul(changes).min(LONGEST_REST);
         match outcome {
             Outcome::Unchanged | Outcome::Committed => self.settle(batch),
             Outcome::Stale | Outcome::Lost => self.failed.extend(batch.owners),
