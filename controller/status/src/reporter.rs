@@ -20,6 +20,9 @@ use crate::writer::{WriteError, Writer};
 
 /// How often statuses are compared: a pod that comes and one that goes in between are no write.
 const PERIOD: Duration = Duration::from_secs(1);
+/// How often the counters of a subnet are written, beside its conditions: while pods come and go
+/// they are never right for long.
+const COUNTED: Duration = Duration::from_secs(5);
 /// How often what is written is read again, in case somebody else wrote.
 const REREAD: Duration = Duration::from_mins(1);
 
@@ -33,6 +36,8 @@ pub struct Reporter {
     written: Written,
     read: Option<Instant>,
     told: BTreeSet<Problem>,
+    /// When a subnet's status was written last.
+    counted: BTreeMap<SubnetName, Instant>,
 }
 
 /// The statuses as the API server has them.
@@ -59,6 +64,7 @@ impl Reporter {
             written: Written::default(),
             read: None,
             told: BTreeSet::new(),
+            counted: BTreeMap::new(),
         }
     }
 
@@ -92,13 +98,19 @@ impl Reporter {
         let wanted = statuses::subnets(&self.index.read(), &self.verdicts, &usages);
         let known = &mut self.written.subnets;
         known.retain(|name, _| statuses::is_known(&self.index.read(), name));
+        self.counted.retain(|name, _| known.contains_key(name));
         for (name, status) in wanted {
             let former = known.get(&name);
-            if former.is_some_and(|it| it.timeless() == status) {
+            let timeless = former.map(Timeless::timeless);
+            let is_same = timeless.as_ref() == Some(&status);
+            let is_news = timeless.is_none_or(|it| it.conditions != status.conditions);
+            let is_early = |at: &Instant| at.elapsed() < COUNTED;
+            if is_same || (!is_news && self.counted.get(&name).is_some_and(is_early)) {
                 continue;
             }
             let status = status.stamped(former, &now());
             self.writer.write_subnet_status(&name, &status).await?;
+            self.counted.insert(name.clone(), Instant::now());
             known.insert(name, status);
         }
         Ok(())
