@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fmt::Debug;
 
-use controller_index::{Shared, Watched};
+use controller_index::{Listing, Shared, Watched};
 use futures::StreamExt;
 use kit::shutdown::Shutdown;
 use kube::runtime::WatchStreamExt;
@@ -26,15 +26,15 @@ where
     let events = watcher::watcher(objects, kit::watch::config(watcher::Config::default()))
         .backoff(kit::watch::backoff());
     let mut events = std::pin::pin!(events);
-    let mut listed: Vec<K> = Vec::new();
+    let mut listed: Listing<K> = Listing::default();
     while let Some(Some(event)) = shutdown.run_until_cancelled(events.next()).await {
         match event {
-            Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(object)) => listed.push(object),
+            Ok(Event::Init) => listed = Listing::default(),
+            Ok(Event::InitApply(object)) => listed.push(&object),
             Ok(Event::InitDone) => {
-                let objects = std::mem::take(&mut listed);
-                tracing::debug!(kind = K::KIND.name(), objects = objects.len(), "Listed");
-                index.write(|index| index.reset(&objects));
+                let all = std::mem::take(&mut listed);
+                tracing::debug!(kind = K::KIND.name(), objects = all.len(), "Listed");
+                index.write(|index| index.replace(all));
             }
             Ok(Event::Apply(object)) => index.write(|index| index.apply(&object)),
             Ok(Event::Delete(object)) => index.write(|index| index.delete(&object)),

@@ -9,6 +9,7 @@ use model::{NodeName, Owner, PodKey, ServiceKey, SubnetName, VpcName};
 use crate::claimant::Claimant;
 use crate::endpoint_slice::{EndpointSlice, SliceKey};
 use crate::kind::{Kind, ObjectName, TableEdit, Watched};
+use crate::listing::Parsed;
 use crate::node::Node;
 use crate::pod::Pod;
 use crate::record::Record;
@@ -16,7 +17,7 @@ use crate::service::Service;
 use crate::stateful_set::{SetKey, StatefulSet};
 use crate::subnet::Subnet;
 use crate::table::Table;
-use crate::text::{Rejected, uid};
+use crate::text::Rejected;
 
 /// What the controller was started with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +51,8 @@ pub struct Index {
     pub(crate) claims: BTreeSet<Claimant>,
     pub(crate) changed_subnets: BTreeSet<SubnetName>,
     pub(crate) changed_records: BTreeSet<String>,
-    synced: BTreeSet<Kind>,
-    rejected: BTreeMap<ObjectName, Rejection>,
+    pub(crate) synced: BTreeSet<Kind>,
+    pub(crate) rejected: BTreeMap<ObjectName, Rejection>,
     /// Objects that were rejected, or rejected for another reason, since the last call.
     newly_rejected: BTreeSet<ObjectName>,
 }
@@ -94,21 +95,14 @@ impl Index {
 
     /// An object was created or changed.
     pub fn apply<K: Watched>(&mut self, object: &K) {
-        let Some(key) = object.key() else { return };
-        let name = ObjectName::of(object);
-        let (row, complaint) = match object.parse() {
-            Ok(row) => {
-                let complaint = K::complaint(&row);
-                (Some(row), complaint)
-            }
-            Err(why) => (None, Some(why)),
-        };
-        let rejection = complaint.map(|why| Rejection {
-            uid: uid(object.meta()),
-            why,
-        });
-        self.reject(name, rejection);
-        self.write::<K>(key, row);
+        if let Some(parsed) = Parsed::of(object) {
+            self.take_over(parsed);
+        }
+    }
+
+    pub(crate) fn take_over<K: Watched>(&mut self, parsed: Parsed<K>) {
+        self.reject(parsed.name, parsed.rejection);
+        self.write::<K>(parsed.key, parsed.row);
     }
 
     fn reject(&mut self, name: ObjectName, rejection: Option<Rejection>) {
@@ -129,27 +123,7 @@ impl Index {
         }
     }
 
-    /// These are all the objects of the kind.
-    pub fn reset<K: Watched>(&mut self, objects: &[K]) {
-        let present: BTreeSet<K::Key> = objects.iter().filter_map(Watched::key).collect();
-        let vanished: Vec<K::Key> = K::table(self)
-            .keys()
-            .filter(|key| !present.contains(key))
-            .cloned()
-            .collect();
-        let names: BTreeSet<ObjectName> = objects.iter().map(ObjectName::of).collect();
-        self.rejected
-            .retain(|name, _| name.kind != K::KIND || names.contains(name));
-        for key in vanished {
-            self.write::<K>(key, None);
-        }
-        for object in objects {
-            self.apply(object);
-        }
-        self.synced.insert(K::KIND);
-    }
-
-    fn write<K: Watched>(&mut self, key: K::Key, row: Option<K::Row>) {
+    pub(crate) fn write<K: Watched>(&mut self, key: K::Key, row: Option<K::Row>) {
         if let Some(edit) = K::table(self).write(key, row) {
             K::derive(self, TableEdit(edit));
         }
