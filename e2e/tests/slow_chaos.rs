@@ -1,15 +1,21 @@
-//! Chaos: objects of all kinds come and go while programs are killed and the leader of NB moves.
-//! Afterwards nothing is left, no address is given twice, and NB is what a controller makes of an
-//! empty one.
+//! Chaos: objects of all kinds come, change and go while programs are killed and the leader of NB
+//! moves. Afterwards every deletion ends once nobody needs the object, nothing is left, no address
+//! is given twice, and NB is what a controller makes of an empty one.
 //!
 //! `cargo xtask chaos --minutes 30 --seed 7`; the variables `CHAOS_MINUTES` and `CHAOS_SEED` are
 //! the same. The seed decides the faults with their times, and the choice of operations.
 #![cfg(test)]
 
+#[path = "slow_chaos/object.rs"]
+mod object;
 #[path = "slow_chaos/operations.rs"]
 mod operations;
 #[path = "slow_chaos/rebuilt.rs"]
 mod rebuilt;
+#[path = "slow_chaos/spec.rs"]
+mod spec;
+#[path = "slow_chaos/unblocked.rs"]
+mod unblocked;
 
 use std::{
     collections::BTreeSet,
@@ -175,6 +181,7 @@ async fn come_to_rest(cluster: &Cluster<'_>) -> Result<()> {
         cluster.ready().await
     })
     .await?;
+    unblocked::deletions(lab).await?;
     wait_until("nothing is left", PATIENCE, async || {
         nothing_is_left(lab, &BTreeSet::new()).await
     })

@@ -3,13 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail, ensure};
-use api::{Ip, annotation::CLAIMANT_UID};
-use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, api::ListParams};
+use api::{
+    Ip, Subnet, Vpc,
+    annotation::{CLAIMANT_UID, TRUE},
+};
+use k8s_openapi::api::core::v1::{Namespace, Node as NodeObject, Pod};
+use kube::{Api, Resource, ResourceExt, api::ListParams};
+use serde::de::DeserializeOwned;
 
 use crate::{Lab, Node};
 
 const ADDRESSES: &str = "ovn.kubernetes.io/ip_address";
+const ALLOCATED: &str = "ovn.kubernetes.io/allocated";
 /// Addresses by the names of ports.
 type Ports = BTreeMap<String, Vec<String>>;
 
@@ -57,6 +62,33 @@ pub async fn nothing_is_left(lab: &Lab, attached: &BTreeSet<String>) -> Result<(
     Ok(())
 }
 
+/// No object waits for something else before it can go.
+///
+/// # Errors
+/// Names what is there though it was deleted.
+pub async fn deletions_ended(lab: &Lab) -> Result<()> {
+    let mut waiting = Vec::new();
+    waiting.extend(being_deleted::<Pod>(lab).await?);
+    waiting.extend(being_deleted::<Ip>(lab).await?);
+    waiting.extend(being_deleted::<Subnet>(lab).await?);
+    waiting.extend(being_deleted::<Vpc>(lab).await?);
+    waiting.extend(being_deleted::<NodeObject>(lab).await?);
+    waiting.extend(being_deleted::<Namespace>(lab).await?);
+    ensure!(waiting.is_empty(), "still there are {}", waiting.join(", "));
+    Ok(())
+}
+
+async fn being_deleted<K>(lab: &Lab) -> Result<Vec<String>>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::all(lab.api_server()?.client()?);
+    let listed = api.list(&ListParams::default()).await?.into_iter();
+    let deleted = listed.filter(|object| object.meta().deletion_timestamp.is_some());
+    let name = |object: K| format!("{} {}", K::kind(&()), object.name_any());
+    Ok(deleted.map(name).collect())
+}
+
 /// By the names of ports.
 async fn records(lab: &Lab) -> Result<Ports> {
     let api: Api<Ip> = Api::all(lab.api_server()?.client()?);
@@ -87,7 +119,9 @@ async fn annotations(lab: &Lab) -> Result<Ports> {
             name.unwrap_or_default(),
             namespace.unwrap_or_default()
         );
-        if let Some(addresses) = meta.annotations.unwrap_or_default().get(ADDRESSES) {
+        let annotations = meta.annotations.unwrap_or_default();
+        let is_allocated = annotations.get(ALLOCATED).is_some_and(|it| it == TRUE);
+        if let Some(addresses) = annotations.get(ADDRESSES).filter(|_| is_allocated) {
             pods.insert(port, split(addresses));
         }
     }

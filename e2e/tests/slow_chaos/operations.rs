@@ -8,35 +8,35 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use api::Subnet;
+use api::{Subnet, Vpc};
 use fastrand::Rng;
 use k8s_openapi::api::{
+    apps::v1::StatefulSet,
     core::v1::{Namespace, Node, Pod, Service},
     discovery::v1::EndpointSlice,
 };
-use kube::{
-    Api, Client, Resource,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
-};
-use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use testkit::{Lab, objects};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use testkit::{Lab, wait_until};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::{
+    object::{Hand, Name, Taken},
+    spec::{self, User},
+};
 
 /// About so often each of two users does something.
 const PERIOD: Duration = Duration::from_millis(40);
-/// An API server that takes longer is gone.
-const LIMIT: Duration = Duration::from_secs(5);
-/// Objects of a kind that there are at most.
-const LIMITS: [(Kind, usize); 5] = [
-    (Kind::Pod, 100),
-    (Kind::Namespace, 5),
-    (Kind::Subnet, 5),
-    (Kind::Node, 4),
-    (Kind::Service, 15),
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How often each is chosen, of 100 times, and how many there are at most.
+const KINDS: [(Kind, u32, usize); 7] = [
+    (Kind::Pod, 68, 90),
+    (Kind::Service, 8, 15),
+    (Kind::Namespace, 5, 5),
+    (Kind::Subnet, 8, 6),
+    (Kind::Node, 3, 4),
+    (Kind::Vpc, 3, 3),
+    (Kind::StatefulSet, 5, 4),
 ];
-/// Nodes that run.
-const NODES: [&str; 2] = ["n1", "n2"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
@@ -45,6 +45,8 @@ enum Kind {
     Subnet,
     Node,
     Service,
+    Vpc,
+    StatefulSet,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,14 +54,6 @@ enum Verb {
     Create,
     Edit,
     Delete,
-}
-
-/// What the API server answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
-    Yes,
-    /// As when there is no such object, or its namespace is being deleted.
-    No,
 }
 
 /// The objects there are, and who changes them.
@@ -73,16 +67,15 @@ pub(crate) struct Operations<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     done: BTreeMap<(Kind, Verb), u32>,
-    refused: u32,
+    /// By an answer.
+    refused: BTreeMap<(Kind, Verb), u32>,
+    /// As when the API server is away.
+    unanswered: u32,
 }
 
-/// An object: its namespace, empty for kinds without, and its name.
-type Name = (String, String);
-
 struct Run {
-    client: Client,
-    /// Names start with it.
-    prefix: &'static str,
+    hand: Hand,
+    user: User,
     random: Rng,
     objects: BTreeMap<Kind, Vec<Name>>,
     made: u32,
@@ -106,14 +99,14 @@ impl<'a> Operations<'a> {
 
     /// Goes on until the end. What the API server does not take is done another time.
     pub(crate) async fn run(&self) -> Result<Tally> {
-        let (one, other) = tokio::join!(self.user("x", 0), self.user("y", 1));
+        let (one, other) = tokio::join!(self.user(User::X, 0), self.user(User::Y, 1));
         Ok(one?.and(other?))
     }
 
-    async fn user(&self, prefix: &'static str, number: u64) -> Result<Tally> {
+    async fn user(&self, user: User, number: u64) -> Result<Tally> {
         let mut run = Run {
-            client: self.lab.api_server()?.client()?,
-            prefix,
+            hand: Hand(self.lab.api_server()?.client()?),
+            user,
             random: Rng::with_seed(self.seed.wrapping_add(number)),
             objects: BTreeMap::new(),
             made: 0,
@@ -125,6 +118,7 @@ impl<'a> Operations<'a> {
             ticks.tick().await;
             run.step().await;
         }
+        run.leave_no_set().await?;
         Ok(run.tally)
     }
 }
@@ -133,16 +127,8 @@ impl<'a> Operations<'a> {
 
 impl Run {
     async fn step(&mut self) {
-        let kind = match self.random.u32(0..100) {
-            0..80 => Kind::Pod,
-            80..90 => Kind::Service,
-            90..94 => Kind::Namespace,
-            94..97 => Kind::Subnet,
-            _ => Kind::Node,
-        };
+        let (kind, limit) = self.kind();
         let count = self.objects.get(&kind).map_or(0, Vec::len);
-        let limit = LIMITS.iter().find(|(it, _)| *it == kind);
-        let limit = limit.map_or(0, |(_, limit)| *limit);
         let verb = match self.random.u32(0..100) {
             0..20 if count > 0 => Verb::Edit,
             0..60 if count < limit => Verb::Create,
@@ -156,17 +142,30 @@ impl Run {
         };
         match done {
             Ok(Taken::Yes) => *self.tally.done.entry((kind, verb)).or_default() += 1,
-            Ok(Taken::No) | Err(_) => self.tally.refused += 1,
+            Ok(Taken::No) => *self.tally.refused.entry((kind, verb)).or_default() += 1,
+            Err(_) => self.tally.unanswered += 1,
         }
+    }
+
+    /// A kind, and how many of it there are at most.
+    fn kind(&mut self) -> (Kind, usize) {
+        let mut number = self.random.u32(0..100);
+        for (kind, weight, limit) in KINDS {
+            if number < weight {
+                return (kind, limit);
+            }
+            number -= weight;
+        }
+        (Kind::Pod, 1)
     }
 
     async fn create(&mut self, kind: Kind) -> Result<Taken> {
         self.made += 1;
         let number = self.made;
-        let text = format!("{}{number}", self.prefix);
+        let text = format!("{}{number}", self.user.prefix());
         let name = match kind {
-            Kind::Pod | Kind::Service => (self.namespace(), text),
-            Kind::Namespace | Kind::Subnet | Kind::Node => (String::new(), text),
+            Kind::Pod | Kind::Service | Kind::StatefulSet => (self.namespace(), text),
+            Kind::Namespace | Kind::Subnet | Kind::Node | Kind::Vpc => (String::new(), text),
         };
         let created = self.create_as(kind, &name, number).await;
         // without an answer it may be there
@@ -179,73 +178,113 @@ impl Run {
     async fn create_as(&mut self, kind: Kind, name: &Name, number: u32) -> Result<Taken> {
         match kind {
             Kind::Pod => {
-                let node = self.random.choice(NODES).unwrap_or("n1");
-                let pod = objects::pod(&name.1).in_namespace(&name.0).on(node);
-                self.post::<Pod>(name, json!(pod.build())).await
+                let subnet = self.one_in(4).then(|| self.any(Kind::Subnet)).flatten();
+                let pod = spec::pod(&mut self.random, name, subnet.as_ref());
+                self.hand.post::<Pod>(name, pod).await
             }
-            Kind::Namespace => self.post::<Namespace>(name, json!({})).await,
+            Kind::Namespace => self.hand.post::<Namespace>(name, json!({})).await,
             Kind::Subnet => {
-                let first = if self.prefix == "x" { 100 } else { 145 };
-                let cidr = format!("10.{}.{}.0/24", first + number / 256 % 45, number % 256);
-                let spec = json!({"spec": {"protocol": "IPv4", "cidrBlock": cidr}});
-                self.post::<Subnet>(name, spec).await
+                let vpc = self.one_in(3).then(|| self.any(Kind::Vpc)).flatten();
+                let subnet = spec::subnet(self.user, number, vpc.as_ref());
+                self.hand.post::<Subnet>(name, subnet).await
             }
             Kind::Node => {
-                let first = if self.prefix == "x" { 98 } else { 99 };
-                let address = format!("10.{first}.{}.{}", number / 256 % 256, number % 256);
-                let node = objects::node(&name.1, &address.parse()?);
-                self.post::<Node>(name, json!(node)).await
+                let node = spec::node(self.user, name, number)?;
+                self.hand.post::<Node>(name, node).await
             }
             Kind::Service => self.create_service(name).await,
+            Kind::Vpc => self.hand.post::<Vpc>(name, json!({"spec": {}})).await,
+            Kind::StatefulSet => self.create_set(name, number).await,
         }
     }
 
     async fn create_service(&mut self, name: &Name) -> Result<Taken> {
-        let ports = json!([{"name": "web", "port": 80, "protocol": "TCP"}]);
-        let service = json!({"spec": {"ports": ports}});
-        if matches!(self.post::<Service>(name, service).await?, Taken::No) {
+        let (service, slice) = spec::service(&mut self.random, name);
+        if self.hand.post::<Service>(name, service).await? == Taken::No {
             return Ok(Taken::No);
         }
-        let slice = json!({
-            "metadata": {"labels": {"kubernetes.io/service-name": name.1}},
-            "addressType": "IPv4",
-            "endpoints": [{
-                "addresses": [format!("10.16.200.{}", self.random.u8(1..250))],
-                "conditions": {"ready": self.random.bool()},
-            }],
-            "ports": [{"name": "web", "port": 8080, "protocol": "TCP"}],
-        });
-        self.post::<EndpointSlice>(name, slice).await
+        self.hand.post::<EndpointSlice>(name, slice).await
+    }
+
+    /// With its pods, as its controller would make them.
+    async fn create_set(&mut self, name: &Name, number: u32) -> Result<Taken> {
+        let set = spec::stateful_set(self.user, number);
+        if self.hand.post::<StatefulSet>(name, set).await? == Taken::No {
+            return Ok(Taken::No);
+        }
+        for ordinal in 0..spec::REPLICAS {
+            self.create_member(name, ordinal).await?;
+        }
+        Ok(Taken::Yes)
+    }
+
+    async fn create_member(&mut self, name: &Name, ordinal: u32) -> Result<Taken> {
+        let Some(set) = self.hand.find::<StatefulSet>(name).await? else {
+            return Ok(Taken::No);
+        };
+        let (member, pod) = spec::member(&mut self.random, &set, name, ordinal)?;
+        self.hand.post::<Pod>(&member, pod).await
     }
 
     async fn edit(&mut self, kind: Kind) -> Result<Taken> {
         let name = self.any(kind).context("there is none")?;
         let label = json!({"metadata": {"labels": {"x": self.random.u8(..).to_string()}}});
         match kind {
-            Kind::Pod => self.patch::<Pod>(&name, label).await,
-            Kind::Namespace => self.patch::<Namespace>(&name, label).await,
-            Kind::Subnet => self.patch::<Subnet>(&name, label).await,
-            Kind::Node => self.patch::<Node>(&name, label).await,
+            Kind::Pod => self.hand.patch::<Pod>(&name, label).await,
+            Kind::Namespace => self.hand.patch::<Namespace>(&name, label).await,
+            Kind::Subnet => {
+                let patch = self.subnet_edit(&name).await?;
+                self.hand.patch::<Subnet>(&name, patch).await
+            }
+            Kind::Node => self.hand.patch::<Node>(&name, label).await,
             Kind::Service => {
-                let ready = self.random.bool();
-                let endpoints = json!([{
-                    "addresses": [format!("10.16.201.{}", self.random.u8(1..250))],
-                    "conditions": {"ready": ready},
-                }]);
-                let slice = json!({"endpoints": endpoints});
-                self.patch::<EndpointSlice>(&name, slice).await
+                let slice = spec::endpoints(&mut self.random);
+                self.hand.patch::<EndpointSlice>(&name, slice).await
+            }
+            Kind::Vpc => {
+                let patch = spec::vpc_edit(&mut self.random);
+                self.hand.patch::<Vpc>(&name, patch).await
+            }
+            Kind::StatefulSet => self.edit_set(&name).await,
+        }
+    }
+
+    async fn subnet_edit(&mut self, name: &Name) -> Result<Value> {
+        let namespace = self.any(Kind::Namespace);
+        let subnet = self.hand.find::<Subnet>(name).await?;
+        let subnet = subnet.context("it is gone")?;
+        Ok(spec::subnet_edit(
+            &mut self.random,
+            &subnet.spec,
+            namespace.as_ref(),
+        ))
+    }
+
+    /// A pod is exchanged for another one, or the last one is not wanted for a while.
+    async fn edit_set(&mut self, name: &Name) -> Result<Taken> {
+        let ordinal = self.random.u32(0..spec::REPLICAS);
+        self.hand
+            .remove::<Pod>(&spec::member_name(name, ordinal))
+            .await?;
+        if self.random.bool() {
+            for replicas in [ordinal, spec::REPLICAS] {
+                let patch = json!({"spec": {"replicas": replicas}});
+                self.hand.patch::<StatefulSet>(name, patch).await?;
             }
         }
+        self.create_member(name, ordinal).await
     }
 
     async fn delete(&mut self, kind: Kind) -> Result<Taken> {
         let name = self.any(kind).context("there is none")?;
         let taken = match kind {
-            Kind::Pod => self.remove::<Pod>(&name).await?,
+            Kind::Pod => self.hand.remove::<Pod>(&name).await?,
             Kind::Namespace => self.delete_namespace(&name).await?,
-            Kind::Subnet => self.remove::<Subnet>(&name).await?,
-            Kind::Node => self.remove::<Node>(&name).await?,
+            Kind::Subnet => self.hand.remove::<Subnet>(&name).await?,
+            Kind::Node => self.hand.remove::<Node>(&name).await?,
             Kind::Service => self.delete_service(&name).await?,
+            Kind::Vpc => self.hand.remove::<Vpc>(&name).await?,
+            Kind::StatefulSet => self.delete_set(&name).await?,
         };
         let objects = self.objects.entry(kind).or_default();
         objects.retain(|it| *it != name);
@@ -253,36 +292,61 @@ impl Run {
     }
 
     async fn delete_service(&self, name: &Name) -> Result<Taken> {
-        self.remove::<EndpointSlice>(name).await?;
-        self.remove::<Service>(name).await
+        self.hand.remove::<EndpointSlice>(name).await?;
+        self.hand.remove::<Service>(name).await
+    }
+
+    /// In either order.
+    async fn delete_set(&mut self, name: &Name) -> Result<Taken> {
+        let is_first = self.random.bool();
+        if is_first {
+            self.hand.remove::<StatefulSet>(name).await?;
+        }
+        for ordinal in 0..spec::REPLICAS {
+            let member = spec::member_name(name, ordinal);
+            self.hand.remove::<Pod>(&member).await?;
+        }
+        if is_first {
+            return Ok(Taken::Yes);
+        }
+        self.hand.remove::<StatefulSet>(name).await
     }
 
     /// With what is in it, as its controller would do it.
     async fn delete_namespace(&mut self, name: &Name) -> Result<Taken> {
-        for pod in self.take_inside(Kind::Pod, &name.1) {
-            self.remove::<Pod>(&pod).await?;
+        for set in self.inside(Kind::StatefulSet, &name.1) {
+            self.delete_set(&set).await?;
         }
-        for service in self.take_inside(Kind::Service, &name.1) {
+        for pod in self.inside(Kind::Pod, &name.1) {
+            self.hand.remove::<Pod>(&pod).await?;
+        }
+        for service in self.inside(Kind::Service, &name.1) {
             self.delete_service(&service).await?;
         }
-        let namespaces = self.api::<Namespace>("");
-        let taken = self.remove::<Namespace>(name).await?;
-        if let Some(namespace) = namespaces.get_opt(&name.1).await? {
-            let object = Namespace {
-                spec: None,
-                ..namespace
-            };
-            let parameters = PostParams::default();
-            namespaces
-                .replace_subresource("finalize", &name.1, &parameters, &object)
-                .await?;
+        for kind in [Kind::StatefulSet, Kind::Pod, Kind::Service] {
+            let objects = self.objects.entry(kind).or_default();
+            objects.retain(|(namespace, _)| *namespace != name.1);
         }
+        let taken = self.hand.remove::<Namespace>(name).await?;
+        self.hand.finalize(name).await?;
         Ok(taken)
     }
 
-    fn take_inside(&mut self, kind: Kind, namespace: &str) -> Vec<Name> {
-        let objects = self.objects.entry(kind).or_default();
-        objects.extract_if(.., |(it, _)| it == namespace).collect()
+    fn inside(&self, kind: Kind, namespace: &str) -> Vec<Name> {
+        let objects = self.objects.get(&kind).into_iter().flatten();
+        let inside = objects.filter(|(it, _)| it == namespace);
+        inside.cloned().collect()
+    }
+
+    /// Records of the pods of sets that are there outlive these, so that nobody could tell a leak.
+    async fn leave_no_set(&mut self) -> Result<()> {
+        for set in self.objects.remove(&Kind::StatefulSet).unwrap_or_default() {
+            wait_until("a StatefulSet is deleted", PATIENCE, async || {
+                self.delete_set(&set).await.map(drop)
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     /// One of a kind.
@@ -291,78 +355,16 @@ impl Run {
         self.random.choice(objects.iter()).cloned()
     }
 
+    fn one_in(&mut self, times: u32) -> bool {
+        self.random.u32(0..times) == 0
+    }
+
     /// Where something is created.
     fn namespace(&mut self) -> String {
         let own = self.random.bool().then(|| self.any(Kind::Namespace));
         own.flatten()
             .map_or_else(|| "default".to_owned(), |(_, name)| name)
     }
-
-    fn api<K: Object>(&self, namespace: &str) -> Api<K> {
-        K::within(self.client.clone(), namespace)
-    }
-
-    async fn post<K: Object>(&self, (namespace, name): &Name, mut object: Value) -> Result<Taken> {
-        if let Some(map) = object.as_object_mut() {
-            let metadata = map.entry("metadata").or_insert_with(|| json!({}));
-            if let Some(metadata) = metadata.as_object_mut() {
-                metadata.insert("name".to_owned(), json!(name));
-            }
-        }
-        let object: K = serde_json::from_value(object)?;
-        let api = self.api::<K>(namespace);
-        taken(timeout(LIMIT, api.create(&PostParams::default(), &object)).await?)
-    }
-
-    async fn patch<K: Object>(&self, (namespace, name): &Name, patch: Value) -> Result<Taken> {
-        let api = self.api::<K>(namespace);
-        let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
-        taken(timeout(LIMIT, api.patch(name, &parameters, &patch)).await?)
-    }
-
-    async fn remove<K: Object>(&self, (namespace, name): &Name) -> Result<Taken> {
-        let api = self.api::<K>(namespace);
-        let at_once = DeleteParams::default().grace_period(0);
-        taken(timeout(LIMIT, api.delete(name, &at_once)).await?)
-    }
-}
-
-/// An answer is one, even if it is no.
-fn taken<T>(answer: Result<T, kube::Error>) -> Result<Taken> {
-    match answer {
-        Ok(_) => Ok(Taken::Yes),
-        Err(kube::Error::Api(status)) if status.code < 500 => Ok(Taken::No),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// A kind of objects, with namespaces or without.
-trait Object: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + fmt::Debug {
-    fn within(client: Client, namespace: &str) -> Api<Self>;
-}
-
-macro_rules! objects {
-    ($($kind:ty: $place:ident),* $(,)?) => {
-        $(impl Object for $kind {
-            fn within(client: Client, namespace: &str) -> Api<Self> {
-                objects!(@$place client, namespace)
-            }
-        })*
-    };
-    (@cluster $client:ident, $namespace:ident) => {{
-        debug_assert!($namespace.is_empty());
-        Api::all($client)
-    }};
-    (@namespace $client:ident, $namespace:ident) => { Api::namespaced($client, $namespace) };
-}
-
-objects! {
-    Pod: namespace,
-    Service: namespace,
-    EndpointSlice: namespace,
-    Namespace: cluster,
-    Node: cluster,
-    Subnet: cluster,
 }
 
 // === impl Tally ===
@@ -372,7 +374,10 @@ impl Tally {
         for (what, times) in other.done {
             *self.done.entry(what).or_default() += times;
         }
-        self.refused += other.refused;
+        for (what, times) in other.refused {
+            *self.refused.entry(what).or_default() += times;
+        }
+        self.unanswered += other.unanswered;
         self
     }
 
@@ -387,6 +392,10 @@ impl fmt::Display for Tally {
         for ((kind, verb), times) in &self.done {
             write!(f, "{kind:?} {verb:?} {times}, ")?;
         }
-        write!(f, "not taken {}", self.refused)
+        write!(f, "refused: ")?;
+        for ((kind, verb), times) in &self.refused {
+            write!(f, "{kind:?} {verb:?} {times}, ")?;
+        }
+        write!(f, "unanswered {}", self.unanswered)
     }
 }

@@ -1,0 +1,192 @@
+//! What the objects of the users say.
+
+use anyhow::{Context, Result};
+use api::SubnetSpec;
+use fastrand::Rng;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use serde_json::{Value, json};
+use testkit::objects;
+
+use crate::object::Name;
+
+/// Nodes that run.
+const NODES: [&str; 2] = ["n1", "n2"];
+/// Of every StatefulSet, most of the time.
+pub(crate) const REPLICAS: u32 = 2;
+
+/// Each has names and networks of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum User {
+    X,
+    Y,
+}
+
+// === impl User ===
+
+impl User {
+    /// What its names start with.
+    pub(crate) const fn prefix(self) -> &'static str {
+        match self {
+            Self::X => "x",
+            Self::Y => "y",
+        }
+    }
+
+    /// The first two octets of one of its 5,760 subnets, and the third.
+    const fn block(self, number: u32) -> (u32, u32) {
+        let first = match self {
+            Self::X => 100,
+            Self::Y => 145,
+        };
+        (first + number / 128 % 45, number % 128 * 2)
+    }
+}
+
+/// In a subnet that it names, with an address that it wants, or neither.
+pub(crate) fn pod(random: &mut Rng, (namespace, name): &Name, subnet: Option<&Name>) -> Value {
+    let node = random.choice(NODES).unwrap_or("n1");
+    let pod = objects::pod(name).in_namespace(namespace).on(node);
+    let pod = match subnet {
+        Some((_, subnet)) => pod.annotation("ovn.kubernetes.io/logical_switch", subnet),
+        None => pod,
+    };
+    json!(pod.build())
+}
+
+/// A /24, of which the /23 belongs to nobody else.
+pub(crate) fn subnet(user: User, number: u32, vpc: Option<&Name>) -> Value {
+    let (second, third) = user.block(number);
+    let cidr = format!("10.{second}.{third}.0/24");
+    let vpc = vpc.map_or(api::vpc::DEFAULT, |(_, name)| name);
+    json!({"spec": {"protocol": "IPv4", "cidrBlock": cidr, "vpc": vpc}})
+}
+
+/// Another CIDR, exclusion, namespace, gateway or label.
+pub(crate) fn subnet_edit(random: &mut Rng, spec: &SubnetSpec, namespace: Option<&Name>) -> Value {
+    let cidr = &spec.cidr_block;
+    let network = cidr.rsplit_once(".0/").map_or("", |(network, _)| network);
+    match random.u32(0..5) {
+        0 if cidr.ends_with("/24") => json!({"spec": {"cidrBlock": format!("{network}.0/23")}}),
+        0 => json!({"spec": {"cidrBlock": format!("{network}.0/24")}}),
+        1 => {
+            let first = random.u8(10..100);
+            let range = format!("{network}.{first}..{network}.{}", first + random.u8(0..20));
+            json!({"spec": {"excludeIps": [format!("{network}.1"), range]}})
+        }
+        2 => {
+            let names: Vec<&String> = namespace.iter().map(|(_, name)| name).collect();
+            json!({"spec": {"namespaces": names}})
+        }
+        3 if random.bool() => {
+            let node = random.choice(NODES).unwrap_or("n1");
+            json!({"spec": {"gatewayType": "centralized", "gatewayNode": node}})
+        }
+        3 => json!({"spec": {"gatewayType": "distributed", "gatewayNode": ""}}),
+        _ => json!({"metadata": {"labels": {"x": random.u8(..).to_string()}}}),
+    }
+}
+
+/// Other static routes.
+pub(crate) fn vpc_edit(random: &mut Rng) -> Value {
+    let routes: Vec<Value> = (0..random.u8(0..3))
+        .map(|number| {
+            let policy = if random.bool() {
+                api::vpc::POLICY_DST
+            } else {
+                api::vpc::POLICY_SRC
+            };
+            let cidr = format!("10.250.{number}.0/24");
+            let next_hop = format!("10.251.0.{}", random.u8(1..250));
+            json!({"policy": policy, "cidr": cidr, "nextHopIP": next_hop})
+        })
+        .collect();
+    json!({"spec": {"staticRoutes": routes}})
+}
+
+/// One that no program runs on.
+pub(crate) fn node(user: User, (_, name): &Name, number: u32) -> Result<Value> {
+    let second = match user {
+        User::X => 98,
+        User::Y => 99,
+    };
+    let address = format!("10.{second}.{}.{}", number / 256 % 256, number % 256);
+    Ok(json!(objects::node(name, &address.parse()?)))
+}
+
+/// A service and its endpoints.
+pub(crate) fn service(random: &mut Rng, (_, name): &Name) -> (Value, Value) {
+    let ports = json!([{"name": "web", "port": 80, "protocol": "TCP"}]);
+    let slice = json!({
+        "metadata": {"labels": {"kubernetes.io/service-name": name}},
+        "addressType": "IPv4",
+        "endpoints": endpoint(random),
+        "ports": [{"name": "web", "port": 8080, "protocol": "TCP"}],
+    });
+    (json!({"spec": {"ports": ports}}), slice)
+}
+
+/// Another endpoint.
+pub(crate) fn endpoints(random: &mut Rng) -> Value {
+    json!({"endpoints": endpoint(random)})
+}
+
+fn endpoint(random: &mut Rng) -> Value {
+    let address = format!("10.16.200.{}", random.u8(1..250));
+    json!([{"addresses": [address], "conditions": {"ready": random.bool()}}])
+}
+
+/// Its pods have addresses of a pool.
+pub(crate) fn stateful_set(user: User, number: u32) -> Value {
+    let third = match user {
+        User::X => 210,
+        User::Y => 211,
+    };
+    let first = number % 100 * REPLICAS + 1;
+    let pool = (first..first + REPLICAS).map(|last| format!("10.16.{third}.{last}"));
+    let pool = pool.collect::<Vec<_>>().join(",");
+    let metadata = json!({
+        "labels": {"app": "x"},
+        "annotations": {"ovn.kubernetes.io/ip_pool": pool},
+    });
+    let containers = json!([{"name": "main", "image": "lab"}]);
+    json!({"spec": {
+        "replicas": REPLICAS,
+        "serviceName": "x",
+        "selector": {"matchLabels": {"app": "x"}},
+        "template": {"metadata": metadata, "spec": {"containers": containers}},
+    }})
+}
+
+/// The name of one of its pods.
+pub(crate) fn member_name((namespace, name): &Name, ordinal: u32) -> Name {
+    (namespace.clone(), format!("{name}-{ordinal}"))
+}
+
+/// One of its pods.
+pub(crate) fn member(
+    random: &mut Rng,
+    set: &StatefulSet,
+    name: &Name,
+    ordinal: u32,
+) -> Result<(Name, Value)> {
+    let member = member_name(name, ordinal);
+    let mut pod = pod(random, &member, None);
+    let template = set
+        .spec
+        .as_ref()
+        .and_then(|it| it.template.metadata.clone());
+    let template = template.context("a StatefulSet has a template")?;
+    let metadata = pod.pointer_mut("/metadata").and_then(Value::as_object_mut);
+    let metadata = metadata.context("a pod has metadata")?;
+    metadata.insert("annotations".to_owned(), json!(template.annotations));
+    metadata.insert("labels".to_owned(), json!(template.labels));
+    let owner = json!([{
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "name": name.1,
+        "uid": set.metadata.uid,
+        "controller": true,
+    }]);
+    metadata.insert("ownerReferences".to_owned(), owner);
+    Ok((member, pod))
+}
