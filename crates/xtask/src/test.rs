@@ -17,7 +17,7 @@ use crate::{console, stopwatch::Stopwatch, workspace::Workspace};
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Run the slow level too.
+    /// Run the slow levels too: `alone`, `repeat` and `slow`.
     #[arg(long)]
     slow: bool,
     /// Run only this level; may be given several times.
@@ -64,10 +64,12 @@ fn run_level(workspace: &Workspace, level: Level) -> Entry {
 impl Args {
     /// The levels to run, in order.
     fn selected(&self) -> Vec<Level> {
-        let is_selected = |level: &Level| match (self.levels.is_empty(), level) {
-            (true, Level::Slow) => self.slow,
-            (true, _) => true,
-            (false, level) => self.levels.contains(level),
+        let is_selected = |level: &Level| {
+            if self.levels.is_empty() {
+                self.slow || !level.is_slow()
+            } else {
+                self.levels.contains(level)
+            }
         };
         Level::ALL.into_iter().filter(is_selected).collect()
     }
@@ -86,11 +88,11 @@ mod tests {
     }
 
     #[test]
-    fn all_levels_run_but_the_slow_one_which_has_to_be_asked_for() {
-        let levels = selected(false, &[]);
-        assert_eq!(levels.len(), Level::ALL.len() - 1);
-        assert!(!levels.contains(&Level::Slow));
-        assert!(selected(true, &[]).contains(&Level::Slow));
+    fn all_levels_run_but_the_slow_ones_which_have_to_be_asked_for() {
+        let slow = [Level::Alone, Level::Repeat, Level::Slow];
+        let (quick, all) = (selected(false, &[]), selected(true, &[]));
+        assert_eq!(all, Level::ALL);
+        assert_eq!([quick, slow.to_vec()].concat(), all);
     }
 
     #[test]

@@ -22,13 +22,16 @@ pub(crate) enum Level {
     Root,
     /// Tests on whole clusters: kubelet, containerd, images, chart.
     Cluster,
-    /// Each crate built alone, the root level again to find what fails now and then, and tests that
-    /// take minutes.
+    /// Each crate built alone, without the features that its neighbours ask for.
+    Alone,
+    /// The root level again, to find what fails now and then.
+    Repeat,
+    /// Tests that take minutes.
     Slow,
 }
 
 impl Level {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Format,
         Self::Tidy,
         Self::Codegen,
@@ -37,6 +40,8 @@ impl Level {
         Self::Unit,
         Self::Root,
         Self::Cluster,
+        Self::Alone,
+        Self::Repeat,
         Self::Slow,
     ];
 
@@ -51,18 +56,34 @@ impl Level {
             Self::Unit => "units, properties, scenarios, fake peers; no root",
             Self::Root => "real OVN, Open vSwitch, kernel and API server; root",
             Self::Cluster => "images, chart and demo on a cluster of two nodes; root",
-            Self::Slow => {
-                "each crate alone, the root level three more times, long faults and chaos; \
-                 no scale or upgrade tests yet"
-            }
+            Self::Alone => "each crate builds alone",
+            Self::Repeat => "the root level three more times; root",
+            Self::Slow => "long faults and chaos; no scale or upgrade tests yet; root",
         }
     }
 
     /// Whether the level runs tests that are counted.
     pub(crate) fn counts_tests(self) -> bool {
         match self {
-            Self::Unit | Self::Root | Self::Cluster | Self::Slow => true,
-            Self::Format | Self::Tidy | Self::Codegen | Self::Clippy | Self::Docs => false,
+            Self::Unit | Self::Root | Self::Cluster | Self::Repeat | Self::Slow => true,
+            Self::Format | Self::Tidy | Self::Codegen | Self::Clippy | Self::Docs | Self::Alone => {
+                false
+            }
+        }
+    }
+
+    /// Whether the level takes so long that it has to be asked for.
+    pub(crate) fn is_slow(self) -> bool {
+        match self {
+            Self::Alone | Self::Repeat | Self::Slow => true,
+            Self::Format
+            | Self::Tidy
+            | Self::Codegen
+            | Self::Clippy
+            | Self::Docs
+            | Self::Unit
+            | Self::Root
+            | Self::Cluster => false,
         }
     }
 }
@@ -78,6 +99,8 @@ impl fmt::Display for Level {
             Self::Unit => "unit",
             Self::Root => "root",
             Self::Cluster => "cluster",
+            Self::Alone => "alone",
+            Self::Repeat => "repeat",
             Self::Slow => "slow",
         })
     }

@@ -16,7 +16,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// How often the slow level repeats the root level.
+/// How often the root level is repeated.
 const REPETITIONS: u32 = 3;
 
 /// How often three members start on empty disks in the slow level.
@@ -60,6 +60,8 @@ pub(crate) fn run(workspace: &Workspace, level: Level, tally: &mut Tally) -> Res
         ),
         Level::Root => root(workspace, tally),
         Level::Cluster => cluster(workspace, tally),
+        Level::Alone => check_alone(workspace),
+        Level::Repeat => repeat(workspace, tally),
         Level::Slow => slow(workspace, tally),
     }
 }
@@ -127,16 +129,22 @@ fn prepare_demo() -> Result<()> {
     assets::prepare_go_tool(assets::versions::HELM).map(drop)
 }
 
+fn repeat(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    host::require_root("the repeat level")?;
+    assets::prepare_all()?;
+    let shim = build_programs(workspace)?;
+    for repetition in 1..=REPETITIONS {
+        console::say(&format!("-- repeat: {repetition} of {REPETITIONS} --"));
+        run_root_tests(workspace, &shim, tally)?;
+    }
+    Ok(())
+}
+
 fn slow(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     host::require_root("the slow level")?;
-    check_alone(workspace)?;
     assets::prepare_all()?;
     prepare_demo()?;
     let shim = build_programs(workspace)?;
-    for repetition in 1..=REPETITIONS {
-        console::say(&format!("-- slow: {repetition} of {REPETITIONS} --"));
-        run_root_tests(workspace, &shim, tally)?;
-    }
     let lab = members(workspace)?.into_iter();
     let lab: Vec<Package> = lab.filter(|package| package.name == LAB).collect();
     let mut command = feature_command(workspace, &lab, SLOW_TESTS);
@@ -169,7 +177,7 @@ pub(crate) fn run_slow_test(
 fn check_alone(workspace: &Workspace) -> Result<()> {
     for package in members(workspace)? {
         let name = package.name.as_str();
-        console::say(&format!("-- slow: {name} alone --"));
+        console::say(&format!("-- {name} alone --"));
         let arguments = ["check", "--locked", "--all-targets", "--package", name];
         run_command(cargo(workspace, &arguments))?;
     }
