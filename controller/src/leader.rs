@@ -26,7 +26,7 @@ use kit::tasks::{TaskError, Tasks};
 use kube::Client;
 use tokio::time::timeout;
 
-use crate::drive;
+use crate::{adoption, drive};
 
 /// How long the leader's tasks may take to end; less than a lease outlives its last renewal.
 const GRACE: Duration = Duration::from_secs(4);
@@ -132,15 +132,22 @@ impl Leader {
         let recorder =
             Recorder::new(self.index.clone(), writer.clone()).while_permitted(permit.clone());
         let (index, usages) = (self.index.clone(), recorder.usages());
-        let reporter = Reporter::new(index, verdicts.clone(), usages, writer);
+        let reporter = Reporter::new(index, verdicts.clone(), usages, writer.clone());
         tasks.spawn("recorder", recorder.run(shutdown.clone()));
         tasks.spawn("reporter", reporter.run(shutdown.clone()));
         let (sb, driver) = self.sb;
         let chassis = Chassis::new(self.index.clone(), sb, permit.clone());
         tasks.spawn("sb", drive(driver, shutdown.clone()));
         tasks.spawn("chassis", chassis.run(shutdown.clone()));
+        let (index, nb) = (self.index.clone(), self.nb.clone());
         let sync = Sync::new(self.index, self.nb, verdicts, self.metrics, settled);
-        tasks.spawn("sync", sync.while_permitted(permit).run(shutdown));
+        tasks.spawn("sync", async move {
+            let recorded = adoption::record_macs(&index, &nb, &writer, &permit);
+            match shutdown.run_until_cancelled(recorded).await {
+                Some(()) => sync.while_permitted(permit.clone()).run(shutdown).await,
+                None => Ok(()),
+            }
+        });
         tasks.join(GRACE).await
     }
 }

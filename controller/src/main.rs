@@ -6,6 +6,7 @@
 //!      +------------ recorder <---claims----+      canary ---------+              /
 //! ```
 
+mod adoption;
 mod args;
 mod clock;
 mod debug;

@@ -159,12 +159,24 @@ impl Index {
         let allocation = is_served.then(|| self.allocation(key, pod)).flatten()?;
         Some(plan::Port {
             subnet: allocation.subnet,
-            uid: pod.uid.clone(),
+            uid: self.version(key, pod),
             addresses: allocation.addresses,
             mac: allocation.mac,
             node: pod.node.clone(),
             security: pod.security,
         })
+    }
+
+    /// What the pod's interface carries: nothing where Kube-OVN attached it, whose records name no
+    /// claimant.
+    fn version(&self, key: &PodKey, pod: &Pod) -> String {
+        let record = self.records.get(&PortKey::primary(key.clone()).lsp());
+        let is_legacy = record.is_some_and(|record| record.claimant_uid.is_none());
+        if is_legacy {
+            String::new()
+        } else {
+            pod.uid.clone()
+        }
     }
 
     pub(crate) fn derive_port(&mut self, key: &PodKey) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use controller_plan as plan;
-use model::{AddressRange, CidrPair, DualStack, SubnetName, VpcName};
+use model::{AddressRange, CidrPair, DualStack, MacAddr, Owner, SubnetName, VpcName};
 
 use crate::index::Index;
 use crate::kind::{Kind, TableEdit, Watched};
@@ -18,6 +18,8 @@ pub struct Subnet {
     pub excludes: Vec<AddressRange>,
     pub namespaces: BTreeSet<String>,
     pub provision: Provision,
+    /// The recorded MAC of the router's port.
+    pub router_mac: Option<MacAddr>,
 }
 
 /// What a subnet provides.
@@ -66,6 +68,7 @@ impl Watched for api::Subnet {
                 "" | api::subnet::OVN => Provision::Network,
                 _ => Provision::AddressesOnly,
             },
+            router_mac: router_mac(self),
         })
     }
 
@@ -74,6 +77,8 @@ impl Watched for api::Subnet {
     }
 
     fn derive(index: &mut Index, TableEdit(edit): TableEdit<Self>) {
+        let router_mac = edit.new.as_ref().and_then(|it| it.router_mac);
+        index.derive_router_mac(&edit.key, router_mac);
         let network = edit
             .new
             .as_ref()
@@ -96,6 +101,26 @@ impl Watched for api::Subnet {
         index.dirty_subnet(&edit.key, vpcs.collect());
         index.changed_subnets.insert(edit.key);
         index.reconsider_waiting();
+    }
+}
+
+/// What cannot be read counts as none: nobody but us writes it.
+fn router_mac(subnet: &api::Subnet) -> Option<MacAddr> {
+    let annotations = subnet.metadata.annotations.as_ref()?;
+    annotations.get(api::annotation::ROUTER_MAC)?.parse().ok()
+}
+
+impl Index {
+    fn derive_router_mac(&mut self, name: &SubnetName, new: Option<MacAddr>) {
+        let macs = &mut self.inputs.router_macs;
+        let old = match new {
+            Some(mac) => macs.insert(name.clone(), mac),
+            None => macs.remove(name),
+        };
+        if old != new {
+            self.dirty.insert(Owner::Subnet(name.clone()));
+            self.changed_subnets.insert(name.clone());
+        }
     }
 }
 

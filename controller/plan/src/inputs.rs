@@ -16,6 +16,9 @@ pub struct Inputs {
     pub nodes: BTreeMap<NodeName, Node>,
     pub ports: BTreeMap<PortKey, Port>,
     pub services: BTreeMap<ServiceKey, Service>,
+    /// The MACs of the ports that connect subnets to routers, where they are recorded: those that
+    /// Kube-OVN chose.
+    pub router_macs: BTreeMap<SubnetName, MacAddr>,
 }
 
 /// What the controller was started with.
@@ -77,7 +80,8 @@ pub struct JoinPort {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
     pub subnet: SubnetName,
-    /// The pod's UID: an interface binds the port only when it carries the same one.
+    /// The pod's UID: an interface binds the port only when it carries the same one. Empty where
+    /// Kube-OVN attached the pod, whose interfaces carry none.
     pub uid: String,
     pub addresses: DualStack<IpAddr>,
     pub mac: MacAddr,
@@ -123,6 +127,11 @@ pub enum Affinity {
     ClientIp,
 }
 
+/// The name of a router's port in a subnet.
+pub fn router_port(router: &str, subnet: &SubnetName) -> String {
+    format!("{router}-{subnet}")
+}
+
 // === impl Inputs ===
 
 impl Inputs {
@@ -134,6 +143,7 @@ impl Inputs {
             nodes: BTreeMap::new(),
             ports: BTreeMap::new(),
             services: BTreeMap::new(),
+            router_macs: BTreeMap::new(),
         }
     }
 
@@ -149,6 +159,13 @@ impl Inputs {
             .chain(balancers)
             .chain(nodes)
             .chain(ports)
+    }
+
+    /// The MAC of the router's port in a subnet: the recorded one, else a hash of the port's name, so
+    /// that a rebuild gives the same.
+    pub fn router_mac(&self, subnet: &SubnetName, router: &str) -> MacAddr {
+        let recorded = self.router_macs.get(subnet).copied();
+        recorded.unwrap_or_else(|| MacAddr::from_name(&router_port(router, subnet)))
     }
 
     /// The router of a subnet's VPC.

@@ -20,7 +20,7 @@ mod vpc;
 pub use check::{Finding, Rule, check, check_rows};
 pub use inputs::{
     Affinity, GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, Protocol, RouterLink,
-    Service, Settings, Subnet, Vip, Vpc,
+    Service, Settings, Subnet, Vip, Vpc, router_port,
 };
 pub use planned::{Planned, Problem};
 

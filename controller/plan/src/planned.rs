@@ -36,7 +36,7 @@ impl Planned {
             RowKey::LogicalSwitchPort(_) => {
                 let mut ids = ids;
                 if let Owner::Port(key) = owner {
-                    ids.insert("pod".to_owned(), key.pod.to_string());
+                    ids.insert(owned::POD_KEY.to_owned(), key.pod.to_string());
                 }
                 row.with(nb::logical_switch_port::EXTERNAL_IDS, ids)
             }

@@ -39,10 +39,7 @@ pub(crate) fn plan(inputs: &Inputs, key: &PortKey) -> Planned {
     let mut row = Row::new(&nb::LOGICAL_SWITCH_PORT)
         .with(lsp::NAME, key.lsp())
         .with(lsp::ADDRESSES, addresses(port.mac, &port.addresses))
-        .with(
-            lsp::OPTIONS,
-            BTreeMap::from([("iface-id-ver".to_owned(), port.uid.clone())]),
-        )
+        .with(lsp::OPTIONS, version(port))
         .linked(RowKey::LogicalSwitch(port.subnet.to_string()), ls::PORTS);
     if port.security == PortSecurity::On {
         row = row.with(lsp::PORT_SECURITY, secured_addresses(port, subnet));
@@ -52,6 +49,13 @@ pub(crate) fn plan(inputs: &Inputs, key: &PortKey) -> Planned {
     }
     planned.row(&owner, RowKey::LogicalSwitchPort(key.lsp()), row);
     planned
+}
+
+fn version(port: &Port) -> BTreeMap<String, String> {
+    let uid = Some(port.uid.clone()).filter(|uid| !uid.is_empty());
+    uid.map(|uid| ("iface-id-ver".to_owned(), uid))
+        .into_iter()
+        .collect()
 }
 
 /// The node whose port has the name that the pod's would have: node `n1.x` has that of pod

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::priority::POLICY_SUBNET;
-use model::{MacAddr, Owner, SubnetName};
+use model::{Owner, SubnetName};
 use ovn::nb::{
     self, logical_router as lr, logical_router_policy as policy, logical_router_port as lrp,
     logical_switch as ls, logical_switch_port as lsp,
 };
 use ovn::{Row, RowKey, expr};
 
-use crate::inputs::Subnet;
+use crate::inputs::{self, Subnet};
 use crate::{Inputs, Planned, RouterLink};
 
 pub(crate) fn plan(inputs: &Inputs, name: &SubnetName) -> Planned {
@@ -30,7 +30,7 @@ pub(crate) fn plan(inputs: &Inputs, name: &SubnetName) -> Planned {
     let switch = Row::new(&nb::LOGICAL_SWITCH).with(ls::NAME, name.as_str());
     planned.row(&owner, RowKey::LogicalSwitch(name.to_string()), switch);
     match subnet.router_link {
-        RouterLink::Connected => link_to_router(&owner, name, subnet, router, &mut planned),
+        RouterLink::Connected => link_to_router(inputs, name, subnet, router, &mut planned),
         RouterLink::Absent => return planned,
     }
     if inputs.is_in_default_vpc(subnet) {
@@ -41,14 +41,15 @@ pub(crate) fn plan(inputs: &Inputs, name: &SubnetName) -> Planned {
 
 /// The pair of ports that connects switch and router.
 fn link_to_router(
-    owner: &Owner,
+    inputs: &Inputs,
     name: &SubnetName,
     subnet: &Subnet,
     router: &str,
     planned: &mut Planned,
 ) {
+    let owner = &Owner::Subnet(name.clone());
     let switch_port = format!("{name}-{router}");
-    let router_port = format!("{router}-{name}");
+    let router_port = inputs::router_port(router, name);
     let options = BTreeMap::from([("router-port".to_owned(), router_port.clone())]);
     let on_switch = Row::new(&nb::LOGICAL_SWITCH_PORT)
         .with(lsp::NAME, switch_port.as_str())
@@ -65,7 +66,7 @@ fn link_to_router(
         .collect();
     let on_router = Row::new(&nb::LOGICAL_ROUTER_PORT)
         .with(lrp::NAME, router_port.as_str())
-        .with(lrp::MAC, MacAddr::from_name(&router_port).to_string())
+        .with(lrp::MAC, inputs.router_mac(name, router).to_string())
         .with(lrp::NETWORKS, networks)
         .linked(RowKey::LogicalRouter(router.to_owned()), lr::PORTS);
     planned.row(owner, RowKey::LogicalRouterPort(router_port), on_router);

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use controller_index::{Allocation, Claimant, Index, Provision, Record, Subnet};
 use controller_ipam::{Claim, ClaimKey, Ipam, SubnetPool, Succession, Uid, Usage, slot_range};
-use model::{DualStack, MacAddr, NodeName, SubnetName};
+use model::{DualStack, NodeName, SubnetName};
 
 use needy::{Needy, needy};
 
@@ -339,7 +339,7 @@ fn pool(
         gateways: network.gateways,
         excludes: subnet.excludes.iter().copied().chain(slots).collect(),
         forbidden: forbidden.clone(),
-        router_mac: router.map(|router| MacAddr::from_name(&format!("{router}-{name}"))),
+        router_mac: router.map(|router| index.inputs().router_mac(name, router)),
     }
 }
 

@@ -14,7 +14,7 @@ use kube::api::{
 };
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, ResourceExt};
-use model::{NodeName, PodKey, Provider, SubnetName, VpcName};
+use model::{MacAddr, NodeName, PodKey, Provider, SubnetName, VpcName};
 use serde_json::{Value, json};
 
 use crate::ledger::{Recorded, Refusal};
@@ -63,6 +63,24 @@ impl Writer {
         match self.ips().create(&PostParams::default(), &object).await {
             Err(error) if is_status(&error, 409) => Ok(()),
             result => result.map(drop).map_err(failed("create IP", &name)),
+        }
+    }
+
+    /// Writes down the MAC of the router's port in a subnet. A subnet that is gone needs none.
+    pub async fn record_router_mac(
+        &self,
+        subnet: &SubnetName,
+        mac: MacAddr,
+    ) -> Result<(), WriteError> {
+        let annotations = json!({ annotation::ROUTER_MAC: mac.to_string() });
+        let patch = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
+        let subnets: Api<Subnet> = Api::all(self.client.clone());
+        match subnets
+            .patch(subnet.as_str(), &PatchParams::default(), &patch)
+            .await
+        {
+            Err(error) if is_status(&error, 404) => Ok(()),
+            result => result.map(drop).map_err(failed("annotate Subnet", subnet)),
         }
     }
 

@@ -10,6 +10,7 @@
 //! the southbound one ([`chassis`]). It never asks Kubernetes for anything: it
 //! reads the index.
 
+pub mod adoption;
 mod canary;
 pub mod chassis;
 mod metrics;

@@ -9,10 +9,11 @@ use kit::lease::Permit;
 use kit::readiness::Condition as Ready;
 use kit::shutdown::Shutdown;
 use model::Owner;
-use ovn::{Change, Rows, View, diff, operations};
+use ovn::{Change, View, diff, operations};
 use ovsdb::{ChangeSet, Changes, Client, Outcome, Rejection, Transaction, Uuid};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use crate::adoption;
 use crate::metrics::Metrics;
 
 /// About so many changes go into one transaction (the knee of the cost curve of `ovsdb-server`).
@@ -50,11 +51,13 @@ pub struct Sync {
     rested: Instant,
 }
 
-/// Whether everything has been compared once.
+/// How far the comparison of everything is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Intent or replica is not complete: nothing may be pruned.
     Waiting,
+    /// There are routes of Kube-OVN: they go when all is there that takes their place.
+    Adopting,
     Running,
 }
 
@@ -63,6 +66,18 @@ enum Stage {
 struct Batch {
     owners: BTreeSet<Owner>,
     changes: Vec<Change>,
+}
+
+// === impl Stage ===
+
+impl Stage {
+    /// About so many changes go into one transaction.
+    const fn batch(self) -> usize {
+        match self {
+            Self::Waiting | Self::Running => BATCH,
+            Self::Adopting => usize::MAX,
+        }
+    }
 }
 
 // === impl Sync ===
@@ -118,7 +133,7 @@ impl Sync {
                 () = sleep_until(self.rested), if self.is_resting() => {}
             }
             self.start_when_complete();
-            if self.stage == Stage::Running {
+            if self.stage != Stage::Waiting {
                 self.reconcile().await;
             }
         }
@@ -141,10 +156,19 @@ impl Sync {
     fn start_when_complete(&mut self) {
         let complete = self.client.replica().version().epoch > 0 && self.index.read().is_synced();
         if self.stage == Stage::Waiting && complete {
-            self.stage = Stage::Running;
             self.drain();
+            self.stage = self.first_stage();
             self.dirty_all();
         }
+    }
+
+    fn first_stage(&self) -> Stage {
+        let routes = adoption::legacy_routes(&self.view, self.index.read().inputs());
+        if routes.is_empty() {
+            return Stage::Running;
+        }
+        tracing::info!(routes = routes.len(), "Adopting a database of Kube-OVN");
+        Stage::Adopting
     }
 
     /// Everyone who has an input or a row.
@@ -171,7 +195,10 @@ impl Sync {
             self.commit(batch).await;
         }
         match self.failed.first() {
-            None => self.settled.met(),
+            None => {
+                self.stage = Stage::Running;
+                self.settled.met();
+            }
             Some(owner) => self.settled.unmet(format!("{owner} is not committed")),
         }
     }
@@ -190,7 +217,7 @@ impl Sync {
             return None;
         }
         let mut batch = Batch::default();
-        while batch.changes.len() < BATCH {
+        while batch.changes.len() < self.stage.batch() {
             let Some(owner) = self.dirty.pop_first() else {
                 break;
             };
@@ -204,17 +231,14 @@ impl Sync {
     fn compare(&mut self, inputs: &Inputs, owner: &Owner) -> Vec<Change> {
         let started = Instant::now();
         let Planned { rows, problems } = plan(inputs, owner);
-        let changes = diff(&rows, &self.actual(owner));
+        let actual = adoption::actual(&self.view, inputs, owner, &rows);
+        let changes = diff(&rows, &actual);
         if rows.is_empty() && problems.is_empty() {
             self.vanished.insert(owner.clone());
         }
         self.metrics.planned(owner, started.elapsed().as_secs_f64());
         self.note(owner, problems);
         changes
-    }
-
-    fn actual(&self, owner: &Owner) -> Rows {
-        self.view.rows_of(owner)
     }
 
     /// Problems are logged when they come, not each time they are met again.

@@ -42,6 +42,9 @@ pub mod key {
 /// of the same name is told from our own by it.
 pub const CLAIMANT_UID: &str = "ovn.kubernetes.io/claimant-uid";
 
+/// On a `Subnet`: the MAC of the router's port in it, where Kube-OVN had chosen one before us.
+pub const ROUTER_MAC: &str = "ovn.kubernetes.io/router-port-mac";
+
 /// Label of an `IP` object: name of its subnet. A second label has that name as its key and an
 /// empty value, so a subnet's addresses are counted by the presence of a label.
 pub const SUBNET_LABEL: &str = "ovn.kubernetes.io/subnet";

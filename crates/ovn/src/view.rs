@@ -11,6 +11,7 @@ use crate::column::ColumnValue;
 use crate::few::Few;
 use crate::key::RowKey;
 use crate::managed::{self, Managed};
+use crate::nb;
 use crate::owned;
 use crate::row::{Link, Row, Rows};
 
@@ -28,6 +29,7 @@ struct Seen {
     managed: &'static Managed,
     row: Arc<ovsdb::Row>,
     owner: Option<Owner>,
+    is_adoptable: bool,
     key: Option<RowKey>,
 }
 
@@ -84,12 +86,35 @@ impl View {
             .filter_map(|(uuid, seen)| Some((*uuid, seen.key.as_ref()?, seen.owner.as_ref())))
     }
 
-    /// The UUID of the row with that meaning, whoever owns it.
+    /// The UUID of the row with that meaning: of ours, or if there is none, of somebody's.
     pub fn uuid(&self, key: &RowKey) -> Option<Uuid> {
-        self.by_key
-            .get(key)
-            .and_then(|uuids| uuids.iter().next())
-            .copied()
+        let uuids = self.by_key.get(key)?;
+        let ours = uuids.iter().find(|uuid| self.is_owned(**uuid));
+        let adoptable = || uuids.iter().find(|uuid| self.is_adoptable(**uuid));
+        let found = ours.or_else(adoptable).or_else(|| uuids.iter().next());
+        found.copied()
+    }
+
+    /// The row with that meaning that has no owner and may get one. There is none where a row of
+    /// ours has the meaning.
+    pub fn adoptable(&self, key: &RowKey) -> Option<Row> {
+        let uuid = self.uuid(key).filter(|uuid| self.is_adoptable(*uuid))?;
+        self.row(uuid).map(|(_, row)| row)
+    }
+
+    /// Every row without an owner that may get one.
+    pub fn all_adoptable(&self) -> impl Iterator<Item = (RowKey, Row)> {
+        let adoptable = self.seen.iter().filter(|(_, seen)| seen.is_adoptable);
+        adoptable.filter_map(|(uuid, _)| self.row(*uuid))
+    }
+
+    fn is_owned(&self, uuid: Uuid) -> bool {
+        let seen = self.seen.get(&uuid);
+        seen.is_some_and(|seen| seen.owner.is_some())
+    }
+
+    fn is_adoptable(&self, uuid: Uuid) -> bool {
+        self.seen.get(&uuid).is_some_and(|seen| seen.is_adoptable)
     }
 
     fn row(&self, uuid: Uuid) -> Option<(RowKey, Row)> {
@@ -206,12 +231,19 @@ impl Seen {
     }
 
     fn new(managed: &'static Managed, row: &Arc<ovsdb::Row>) -> Self {
-        let external_ids: Option<BTreeMap<String, String>> =
-            row.get("external_ids").and_then(ColumnValue::from_datum);
+        let external_ids: BTreeMap<String, String> = row
+            .get("external_ids")
+            .and_then(ColumnValue::from_datum)
+            .unwrap_or_default();
+        let is_port = managed.table.name == nb::LOGICAL_SWITCH_PORT.name;
+        let of_port = || owned::owner_of_port(row.str("name"), &external_ids);
+        let owner = owned::owner(&external_ids);
+        let owner = owner.or_else(|| is_port.then(of_port).flatten());
         Self {
             managed,
             row: Arc::clone(row),
-            owner: external_ids.and_then(|ids| owned::owner(&ids)),
+            is_adoptable: owner.is_none() && owned::is_adoptable(&external_ids),
+            owner,
             key: None,
         }
     }

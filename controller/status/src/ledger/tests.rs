@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use controller_index::{Defaults, Settings};
 use k8s_openapi::api::core::v1 as core;
-use model::{PodKey, VpcName};
+use model::{MacAddr, PodKey, VpcName};
 use serde_json::{Value, json};
 
 use super::*;
