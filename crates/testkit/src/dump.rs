@@ -1,7 +1,7 @@
 //! What a northbound database says, in words that do not depend on UUIDs: equal databases have
 //! equal dumps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Deserializer, Value};
@@ -128,6 +128,7 @@ fn reference(value: &Value) -> Option<&str> {
 /// The lines that only one of them has.
 pub fn ensure_equal(one: &[String], other: &[String]) -> Result<()> {
     let without = |lines: &[String], others: &[String]| -> Vec<String> {
+        let others: BTreeSet<&String> = others.iter().collect();
         let lines = lines.iter().filter(|line| !others.contains(line));
         lines.cloned().collect()
     };

@@ -71,6 +71,7 @@ pub(crate) async fn measure(lab: &Lab, count: usize) -> Result<Figures> {
 
 impl Run<'_> {
     async fn everything(&mut self) -> Result<()> {
+        tell(&format!("{} pods: begun", self.count));
         self.world.create().await?;
         self.create_only().await?;
         self.start().await?;
@@ -123,6 +124,7 @@ impl Run<'_> {
     }
 
     async fn burst(&mut self) -> Result<()> {
+        tell(&format!("{} pods: the controller is at rest", self.count));
         let controller = self.controller()?;
         let (cpu, transactions) = (controller.cpu_ms()?, self.nb.transactions()?);
         let created = burst::create(self.world, self.count).await;
