@@ -21,6 +21,7 @@ pub(crate) struct Choice<'a> {
 
 impl Choice<'_> {
     pub(crate) fn claim(&self) -> Result<Claim, AllocateError> {
+        self.check_pool()?;
         Ok(Claim {
             key: self.request.key.clone(),
             uid: Some(self.request.uid.clone()),
@@ -76,16 +77,32 @@ impl Choice<'_> {
     /// An address of the family that the request leaves open: the one held until now, else the
     /// next free one. A full subnet still has the one that the former object of the name leaves.
     fn any(&self, family: IpFamily, cidr: Cidr) -> Result<IpAddr, AllocateError> {
-        let pool = self.subnet.pool(family);
+        let pool = self.subnet.pool_for(family, self.request.pool.as_ref());
         let left = self.held(family);
         let left = left.filter(|it| pool.is_some_and(|pool| pool.may_hand_out(*it)));
         self.kept(family)
             .or_else(|| pool?.next())
             .or(left)
-            .ok_or_else(|| AllocateError::NoAvailableAddress {
+            .ok_or_else(|| self.full(cidr))
+    }
+
+    fn full(&self, cidr: Cidr) -> AllocateError {
+        let subnet = self.request.subnet.clone();
+        match self.request.pool.clone() {
+            Some(pool) => AllocateError::PoolFull { subnet, pool },
+            None => AllocateError::NoAvailableAddress { subnet, cidr },
+        }
+    }
+
+    fn check_pool(&self) -> Result<(), AllocateError> {
+        let unknown = self.request.pool.as_ref();
+        match unknown.filter(|pool| self.subnet.named(pool).is_none()) {
+            None => Ok(()),
+            Some(pool) => Err(AllocateError::UnknownPool {
                 subnet: self.request.subnet.clone(),
-                cidr,
-            })
+                pool: pool.clone(),
+            }),
+        }
     }
 
     /// The claim that the request takes over: its own, or one that it inherits.
@@ -112,7 +129,7 @@ impl Choice<'_> {
     /// Whether the port may have `address`, asked for by number.
     fn check(&self, address: IpAddr) -> Result<(), AllocateError> {
         let name = &self.request.subnet;
-        self.subnet.check(name, address)?;
+        self.subnet.check(self.request, address)?;
         match self.ipam.holder(name, address) {
             Some(holder) if holder.key != self.request.key => Err(AllocateError::AddressConflict {
                 subnet: name.clone(),

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use model::{Cidr, CidrPair, MacAddr, SubnetName};
+use model::{Cidr, CidrPair, IpPoolName, MacAddr, SubnetName};
 
 use crate::{Claim, ClaimKey, Uid};
 
@@ -43,6 +43,31 @@ pub enum AllocateError {
          excludeIps or use another subnet"
     )]
     NoAvailableAddress { subnet: SubnetName, cidr: Cidr },
+
+    #[error(
+        "{address} of subnet `{subnet}` is of the IP pool `{pool}`; name the pool in the annotation \
+         ovn.kubernetes.io/ip_pool, or choose another address"
+    )]
+    AddressOfPool {
+        subnet: SubnetName,
+        address: IpAddr,
+        pool: IpPoolName,
+    },
+
+    #[error("subnet `{subnet}` has no IP pool `{pool}`; create it or name another")]
+    UnknownPool {
+        subnet: SubnetName,
+        pool: IpPoolName,
+    },
+
+    #[error(
+        "the IP pool `{pool}` of subnet `{subnet}` has no free address; add addresses to it or \
+         delete pods that use it"
+    )]
+    PoolFull {
+        subnet: SubnetName,
+        pool: IpPoolName,
+    },
 
     #[error("{}", exhausted(subnet, pool, cause.as_deref()))]
     PoolExhausted {

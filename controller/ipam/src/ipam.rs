@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use model::{IpFamily, MacAddr, SubnetName, VpcName};
+use model::{DualStack, IpFamily, IpPoolName, MacAddr, SubnetName, VpcName};
 
 use crate::choose::Choice;
-use crate::pool::Pool;
+use crate::pool::{Content, Pool};
 use crate::registry::Registry;
 use crate::subnet::Subnet;
 use crate::{
@@ -64,6 +64,15 @@ impl Ipam {
                 used + u128::from(IpFamily::of(address) == family)
             }),
         }
+    }
+}
+
+impl Ipam {
+    /// What each family of an `IPPool` of the subnet has; `None` where there is no such pool.
+    pub fn pool_content(&self, subnet: &SubnetName, pool: &IpPoolName) -> DualStack<Content> {
+        let pools = self.subnets.get(subnet).and_then(|it| it.named(pool));
+        let pools = pools.map(|pools| pools.map(|_, pool| pool.content()));
+        pools.unwrap_or_default()
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use model::{AddressRange, CidrPair, DualStack, IpFamily, MacAddr, SubnetName, VpcName};
+use model::{
+    AddressRange, CidrPair, DualStack, IpFamily, IpPoolName, MacAddr, SubnetName, VpcName,
+};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -74,6 +76,10 @@ fn wish() -> impl Strategy<Value = Wish> {
     ]
 }
 
+fn pool() -> impl Strategy<Value = IpPoolName> {
+    select(&["red", "green"][..]).prop_map(|name| name.parse().unwrap())
+}
+
 fn request() -> impl Strategy<Value = Request> {
     let succession = select(vec![
         Succession::Inherit,
@@ -81,9 +87,11 @@ fn request() -> impl Strategy<Value = Request> {
         Succession::Refuse,
     ]);
     let mac = prop::option::weighted(0.2, mac());
-    (key(), uid(), subnet(), succession, wish(), mac).prop_map(
-        |(key, uid, subnet, succession, wish, mac)| Request {
+    let pool = prop::option::weighted(0.3, pool());
+    (key(), uid(), subnet(), succession, wish(), mac, pool).prop_map(
+        |(key, uid, subnet, succession, wish, mac, pool)| Request {
             mac,
+            pool,
             ..Request::new(key, uid, subnet, succession).with_wish(wish)
         },
     )
@@ -104,11 +112,13 @@ fn definition() -> impl Strategy<Value = SubnetPool> {
     let gateways = prop_oneof![Just(DualStack::NONE), pair()];
     let excludes = prop::collection::vec(range(), 0..3);
     let forbidden = prop::collection::btree_set(address(), 0..2);
-    (select(&CIDRS[..]), gateways, excludes, forbidden).prop_map(
-        |(cidrs, gateways, excludes, forbidden)| SubnetPool {
+    let pools = prop::collection::btree_map(pool(), prop::collection::vec(range(), 1..3), 0..3);
+    (select(&CIDRS[..]), gateways, excludes, forbidden, pools).prop_map(
+        |(cidrs, gateways, excludes, forbidden, pools)| SubnetPool {
             cidrs: cidrs.parse().unwrap(),
             gateways,
             excludes,
+            pools,
             forbidden,
             router_mac: Some(MacAddr::from_seed(1)),
         },
@@ -196,6 +206,11 @@ fn is_reserved(definition: &SubnetPool, address: IpAddr) -> bool {
     definition.forbidden.contains(&address)
         || definition.gateways.values().any(|it| *it == address)
         || definition.excludes.iter().any(|it| it.contains(address))
+        || definition
+            .pools
+            .values()
+            .flatten()
+            .any(|it| it.contains(address))
 }
 
 /// The addresses in use by subnet, from the claims alone.
@@ -308,6 +323,49 @@ proptest! {
             let after = ipam.clone();
             prop_assert_eq!(ipam.allocate(&request), Ok(claim));
             prop_assert_eq!(ipam, after);
+        }
+    }
+
+    #[test]
+    fn the_addresses_of_a_pool_go_to_nobody_else(steps in steps(), request in request()) {
+        let mut world = World::after(steps);
+        let former = world.ipam.claim(&request.key).cloned();
+        let former = former.map_or(DualStack::NONE, |former| former.addresses);
+        let pools = world.definitions.get(&request.subnet).map(|it| it.pools.clone());
+        if let Ok(claim) = world.ipam.allocate(&request) {
+            let fresh = claim.addresses.values().filter(|it| former.values().all(|old| old != *it));
+            for address in fresh {
+                let pools = pools.iter().flatten();
+                let mut of = pools.filter(|(_, ranges)| ranges.iter().any(|it| it.contains(*address)));
+                let first = of.next().map(|(name, _)| name);
+                prop_assert!(first.is_none() || first == request.pool.as_ref());
+            }
+        }
+    }
+
+    #[test]
+    fn a_pool_is_what_is_free_and_what_is_used_of_it(steps in steps(), name in pool()) {
+        let world = World::after(steps);
+        for (subnet, definition) in &world.definitions {
+            let content = world.ipam.pool_content(subnet, &name);
+            for (family, content) in content.iter() {
+                let held: BTreeSet<_> = used(&world.ipam, subnet, family).into_iter().collect();
+                let ranges = definition.pools.get(&name).into_iter().flatten();
+                let is_in = |ranges: &[AddressRange], it| ranges.iter().any(|range| range.contains(it));
+                let ranges: Vec<_> = ranges.copied().collect();
+                for host in hosts(&definition.cidrs, family) {
+                    let (free, used) = (is_in(&content.free, host), is_in(&content.used, host));
+                    prop_assert!(!(free && used) && (!(free || used) || is_in(&ranges, host)));
+                    prop_assert!(!free || !held.contains(&host));
+                    prop_assert!(!used || held.contains(&host));
+                }
+                let all = content.usage.available + content.usage.used;
+                let sizes = content.free.iter().chain(&content.used);
+                let size = |it: &AddressRange| {
+                    model::address::number(it.end()) - model::address::number(it.start()) + 1
+                };
+                prop_assert_eq!(sizes.map(size).sum::<u128>(), all);
+            }
         }
     }
 

@@ -28,6 +28,7 @@ pub use claim::{Claim, ClaimKey, Uid};
 pub use error::{AllocateError, Claimant, Conflict, Role};
 pub use interval::IntervalSet;
 pub use ipam::{Ipam, Usage};
+pub use pool::Content;
 pub use request::{Request, Succession, Wish};
 pub use slots::slot_range;
 pub use subnet::SubnetPool;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::{DualStack, MacAddr, SubnetName};
+use model::{DualStack, IpPoolName, MacAddr, SubnetName};
 
 use crate::{Claim, ClaimKey, Uid};
 
@@ -15,6 +15,8 @@ pub struct Request {
     pub wish: Wish,
     /// A fixed MAC address; `None` lets the allocator choose.
     pub mac: Option<MacAddr>,
+    /// The `IPPool` whose addresses it may have, and gets where it asks for none in particular.
+    pub pool: Option<IpPoolName>,
     pub succession: Succession,
 }
 
@@ -55,6 +57,7 @@ impl Request {
             subnet,
             wish: Wish::Any,
             mac: None,
+            pool: None,
             succession,
         }
     }
@@ -68,6 +71,11 @@ impl Request {
             mac: Some(mac),
             ..self
         }
+    }
+
+    /// Asks for addresses of this pool.
+    pub fn of_pool(self, pool: Option<IpPoolName>) -> Self {
+        Self { pool, ..self }
     }
 
     /// Whether `claim` is what this asks for already. Its addresses may be reserved or outside of

@@ -136,6 +136,11 @@ impl Cidr {
         AddressRange::new(family.address(first)?, family.address(last)?)
     }
 
+    /// Every address, network and broadcast address included.
+    pub fn range(self) -> Option<AddressRange> {
+        AddressRange::new(self.0.network(), self.0.broadcast())
+    }
+
     /// `address/length`, with this network's prefix length.
     pub fn with_host(self, address: IpAddr) -> String {
         format!("{address}/{}", self.prefix_len())

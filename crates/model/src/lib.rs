@@ -12,5 +12,7 @@ pub mod priority;
 
 pub use address::{AddressRange, Cidr, CidrPair, DualStack, IpFamily};
 pub use mac::MacAddr;
-pub use name::{NodeName, PodKey, PortKey, Provider, ServiceKey, SubnetName, VpcName};
+pub use name::{
+    IpPoolName, NodeName, PodKey, PortKey, Provider, ServiceKey, SubnetName, VipName, VpcName,
+};
 pub use owner::Owner;

@@ -112,6 +112,16 @@ name!(
     NodeName,
     "node"
 );
+name!(
+    /// A set of addresses of a subnet for chosen pods.
+    IpPoolName,
+    "IP pool"
+);
+name!(
+    /// An address that is reserved for no pod in particular.
+    VipName,
+    "VIP"
+);
 
 /// A pod by namespace and name, printed as `<namespace>/<name>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -156,6 +166,15 @@ impl NodeName {
     /// The node whose port would have that name, unless the name was shortened.
     pub fn of_lsp(name: &str) -> Option<Self> {
         Self::new(name.strip_prefix(NODE_LSP)?).ok()
+    }
+}
+
+// === impl VipName ===
+
+impl VipName {
+    /// The name of the `IP` object that records its addresses.
+    pub fn record(&self) -> String {
+        format!("vip-{self}")
     }
 }
 

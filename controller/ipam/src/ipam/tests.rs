@@ -2,6 +2,7 @@
 
 mod examples;
 mod names;
+mod pools;
 
 use std::net::IpAddr;
 
