@@ -21,9 +21,11 @@ pub mod annotation;
 pub mod condition;
 pub mod crd;
 pub mod ip;
+pub mod ip_pool;
 pub mod provider_network;
 mod rule;
 pub mod subnet;
+pub mod vip;
 pub mod vlan;
 pub mod vpc;
 pub mod vpc_nat_gateway;
@@ -31,10 +33,12 @@ pub mod vpc_nat_gateway;
 pub use condition::{Condition, NodeCondition};
 pub use crd::{crd_files, crds};
 pub use ip::{Ip, IpSpec};
+pub use ip_pool::{IpPool, IpPoolSpec, IpPoolStatus};
 pub use provider_network::{
     CustomInterface, ProviderNetwork, ProviderNetworkSpec, ProviderNetworkStatus,
 };
 pub use subnet::{Subnet, SubnetSpec, SubnetStatus};
+pub use vip::{Vip, VipSpec, VipStatus};
 pub use vlan::{Vlan, VlanSpec, VlanStatus};
 pub use vpc::{StaticRoute, Vpc, VpcSpec, VpcStatus};
 pub use vpc_nat_gateway::{

@@ -83,6 +83,18 @@ pub(crate) fn range(field: &str) -> Rule {
     on_text(field, cel, fault)
 }
 
+/// An address, a range or a CIDR.
+pub(crate) fn addresses(field: &str) -> Rule {
+    let parts = "self.split('..', 3)";
+    let cel = format!(
+        "isCIDR(self) || ({parts}.size() <= 2 && {parts}.all(p, isIP(p)) && \
+         {parts}[0].contains(':') == {parts}[{parts}.size() - 1].contains(':'))"
+    );
+    let fault = "is neither an IP address nor a range nor a CIDR; write it like 10.0.0.1, \
+                 10.0.0.1..10.0.0.9 or 10.0.0.0/28";
+    on_text(field, cel, fault)
+}
+
 /// CIDRs that no subnet can have; the overlap may be either way.
 pub(crate) fn not_reserved(field: &str) -> Rule {
     let cel = "self.split(',', 3).all(p, !isCIDR(p) || \

@@ -8,10 +8,12 @@ macro_rules! committed {
     };
 }
 
-const COMMITTED: [(&str, &str); 6] = committed![
+const COMMITTED: [(&str, &str); 8] = committed![
+    "ippools.yaml",
     "ips.yaml",
     "provider-networks.yaml",
     "subnets.yaml",
+    "vips.yaml",
     "vlans.yaml",
     "vpc-nat-gateways.yaml",
     "vpcs.yaml",

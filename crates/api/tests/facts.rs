@@ -1,7 +1,7 @@
 //! Our definitions beside those of Kube-OVN 1.7.1.
 //!
 //! `facts/crds-v1.7.1.json` holds what the original installs: names, scope, columns, and each leaf
-//! field with its type and bounds. Every difference stands in `facts/differences.txt` with its
+//! field with its type and bounds; `facts/crds-v1.16.2.json` the same of later kinds. Every difference stands in `facts/differences.txt` with its
 //! reason; one that is not listed fails, and so does an entry that is no longer a difference.
 
 #![cfg(test)]
@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 const ORIGINAL: &str = include_str!("facts/crds-v1.7.1.json");
+const LATER: &str = include_str!("facts/crds-v1.16.2.json");
 const DIFFERENCES: &str = include_str!("facts/differences.txt");
 
 /// `<kind> <field> <attribute>` and its value; the field of a whole definition is `.`.
@@ -91,8 +92,8 @@ fn listed() -> Facts {
 }
 
 fn theirs() -> Facts {
-    let original: Original = serde_json::from_str(ORIGINAL).unwrap();
-    let kinds = original.kinds.into_iter();
+    let originals = [ORIGINAL, LATER].map(|text| serde_json::from_str::<Original>(text).unwrap());
+    let kinds = originals.into_iter().flat_map(|it| it.kinds);
     kinds
         .flat_map(|(name, kind)| facts_of(&name, kind))
         .collect()

@@ -2,7 +2,7 @@
 
 #![cfg(test)]
 
-use api::{Ip, ProviderNetwork, Subnet, SubnetSpec, Vlan, Vpc, VpcNatGateway};
+use api::{Ip, IpPool, ProviderNetwork, Subnet, SubnetSpec, Vip, Vlan, Vpc, VpcNatGateway};
 use kube::Resource;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -21,8 +21,10 @@ fn read<K: Resource<DynamicType = ()> + DeserializeOwned>(spec: &Value, status: 
 
 fn reads(spec: &Value, status: &Value) {
     read::<Ip>(spec, status);
+    read::<IpPool>(spec, status);
     read::<ProviderNetwork>(spec, status);
     read::<Subnet>(spec, status);
+    read::<Vip>(spec, status);
     read::<Vlan>(spec, status);
     read::<Vpc>(spec, status);
     read::<VpcNatGateway>(spec, status);
