@@ -15,7 +15,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use controller_index::{Shared, Verdicts};
-use controller_status::{Bootstrap, Recorder, Reporter, Writer};
+use controller_status::{Bootstrap, PoolReporter, Recorder, Reporter, Writer};
 use controller_sync::chassis::Chassis;
 use controller_sync::{Canary, Metrics, Sync};
 use kit::backoff::Backoff;
@@ -131,6 +131,8 @@ impl Leader {
         let (verdicts, writer) = (Verdicts::default(), Writer::new(self.kubernetes));
         let recorder =
             Recorder::new(self.index.clone(), writer.clone()).while_permitted(permit.clone());
+        let pools = PoolReporter::new(self.index.clone(), recorder.contents(), writer.clone());
+        tasks.spawn("pools", pools.run(shutdown.clone()));
         let (index, usages) = (self.index.clone(), recorder.usages());
         let reporter = Reporter::new(index, verdicts.clone(), usages, writer.clone());
         tasks.spawn("recorder", recorder.run(shutdown.clone()));

@@ -126,6 +126,8 @@ fn spawn_watches(tasks: &mut Tasks, client: &Client, index: &Shared, shutdown: &
         "watch-services" => core::Service,
         "watch-endpoint-slices" => discovery::EndpointSlice,
         "watch-stateful-sets" => apps::StatefulSet,
+        "watch-ip-pools" => api::IpPool,
+        "watch-vips" => api::Vip,
     }
 }
 

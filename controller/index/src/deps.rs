@@ -90,6 +90,8 @@ impl Index {
         let pods = self.pods.iter().filter(|(_, pod)| pod.allocation.is_none());
         self.claims
             .extend(pods.map(|(key, _)| Claimant::Pod(key.clone())));
+        let vips = self.vips.keys().cloned();
+        self.claims.extend(vips.map(Claimant::Vip));
         let nodes = self.nodes.iter().filter(|(_, node)| node.join.is_none());
         self.claims
             .extend(nodes.map(|(name, _)| Claimant::Node(name.clone())));

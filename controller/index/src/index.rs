@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use controller_plan::{Inputs, Settings, Vpc};
 use k8s_openapi::jiff::Timestamp;
-use model::{NodeName, Owner, PodKey, ServiceKey, SubnetName, VpcName};
+use model::{IpPoolName, NodeName, Owner, PodKey, ServiceKey, SubnetName, VipName, VpcName};
 
 use crate::claimant::Claimant;
 use crate::endpoint_slice::{EndpointSlice, SliceKey};
+use crate::ip_pool::IpPool;
 use crate::kind::{Kind, ObjectName, TableEdit, Watched};
 use crate::listing::Parsed;
 use crate::node::Node;
@@ -18,6 +19,7 @@ use crate::stateful_set::{SetKey, StatefulSet};
 use crate::subnet::Subnet;
 use crate::table::Table;
 use crate::text::Rejected;
+use crate::vip::Vip;
 
 /// What the controller was started with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct Index {
     pub(crate) services: Table<ServiceKey, Service>,
     pub(crate) slices: Table<SliceKey, EndpointSlice>,
     pub(crate) slices_of: BTreeMap<ServiceKey, BTreeSet<SliceKey>>,
+    pub(crate) ip_pools: Table<IpPoolName, IpPool>,
+    pub(crate) vips: Table<VipName, Vip>,
     pub(crate) stateful_sets: Table<SetKey, StatefulSet>,
     /// The pods, present or not, that have records as pods of a StatefulSet.
     pub(crate) placed: BTreeMap<SetKey, BTreeSet<PodKey>>,
@@ -79,6 +83,8 @@ impl Index {
             services: Table::default(),
             slices: Table::default(),
             slices_of: BTreeMap::new(),
+            ip_pools: Table::default(),
+            vips: Table::default(),
             stateful_sets: Table::default(),
             placed: BTreeMap::new(),
             now: Timestamp::MIN,
@@ -162,6 +168,14 @@ impl Index {
         &self.pods
     }
 
+    pub const fn ip_pools(&self) -> &Table<IpPoolName, IpPool> {
+        &self.ip_pools
+    }
+
+    pub const fn vips(&self) -> &Table<VipName, Vip> {
+        &self.vips
+    }
+
     /// Objects that cannot be used.
     pub const fn rejected(&self) -> &BTreeMap<ObjectName, Rejection> {
         &self.rejected
@@ -177,7 +191,7 @@ impl Index {
                 .find(|(_, subnet)| binds(subnet))
                 .map(|(name, _)| name.clone())
         };
-        let wished = pod.wish.as_ref().ok().and_then(|wish| wish.subnet.clone());
+        let wished = pod.wish.as_ref().ok().and_then(|wish| self.wished(wish));
         wished
             .or_else(bound)
             .unwrap_or_else(|| self.defaults.subnet.clone())

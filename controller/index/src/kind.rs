@@ -17,6 +17,8 @@ pub enum Kind {
     Service,
     EndpointSlice,
     StatefulSet,
+    IpPool,
+    Vip,
 }
 
 /// A Kubernetes kind that has a table.
@@ -85,7 +87,7 @@ impl fmt::Display for ObjectName {
 // === impl Kind ===
 
 impl Kind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Vpc,
         Self::Subnet,
         Self::Ip,
@@ -94,6 +96,8 @@ impl Kind {
         Self::Service,
         Self::EndpointSlice,
         Self::StatefulSet,
+        Self::IpPool,
+        Self::Vip,
     ];
 
     /// The kind's name in Kubernetes.
@@ -107,13 +111,15 @@ impl Kind {
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::StatefulSet => "StatefulSet",
+            Self::IpPool => "IPPool",
+            Self::Vip => "Vip",
         }
     }
 
     /// The group and version that the kind is in.
     pub const fn api_version(self) -> &'static str {
         match self {
-            Self::Vpc | Self::Subnet | Self::Ip => "kubeovn.io/v1",
+            Self::Vpc | Self::Subnet | Self::Ip | Self::IpPool | Self::Vip => "kubeovn.io/v1",
             Self::Node | Self::Pod | Self::Service => "v1",
             Self::EndpointSlice => "discovery.k8s.io/v1",
             Self::StatefulSet => "apps/v1",

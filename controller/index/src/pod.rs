@@ -14,6 +14,7 @@ use model::{DualStack, MacAddr, NodeName, PodKey, PortKey, Provider, SubnetName}
 use crate::claimant::Claimant;
 use crate::index::Index;
 use crate::kind::{Kind, TableEdit, Watched};
+use crate::record::Record;
 use crate::stateful_set::Place;
 use crate::table::Table;
 use crate::text::{Annotations, Rejected, parse, uid};
@@ -132,16 +133,16 @@ impl Index {
         if pod.phase == Phase::Started && pod.allocation.is_some() {
             return pod.allocation.clone();
         }
-        let name = PortKey::primary(key.clone()).lsp();
-        let record = self.records.get(&name)?;
-        let is_ours = matches!(&record.claimant, Claimant::Pod(pod) if pod == key);
-        let record = Some(record).filter(|record| is_ours && record.is_for(&pod.uid))?;
-        let recorded = || Allocation {
-            subnet: record.subnet.clone(),
-            addresses: record.addresses,
-            mac: record.mac,
-        };
-        Some(pod.allocation.clone().unwrap_or_else(recorded))
+        let record = self.record_of(&Claimant::Pod(key.clone()), &pod.uid)?;
+        let annotated = pod.allocation.clone();
+        Some(annotated.unwrap_or_else(|| record.allocation()))
+    }
+
+    /// The record of that very claimant.
+    pub fn record_of(&self, claimant: &Claimant, uid: &str) -> Option<&Record> {
+        let record = self.records.get(&claimant.record_name())?;
+        let is_ours = record.claimant == *claimant && record.is_for(uid);
+        is_ours.then_some(record)
     }
 
     /// Whether the pod must have addresses, recorded or not.

@@ -3,14 +3,16 @@
 use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 
-use model::{DualStack, MacAddr, NodeName, PodKey, PortKey, SubnetName};
+use model::{DualStack, MacAddr, NodeName, PodKey, PortKey, SubnetName, VipName};
 
 use crate::claimant::Claimant;
 use crate::index::Index;
 use crate::kind::{Kind, TableEdit, Watched};
+use crate::pod::Allocation;
 use crate::stateful_set::{Place, STATEFUL_SET};
 use crate::table::Table;
 use crate::text::{Rejected, require, uid};
+use crate::vip::VIP;
 
 /// An allocation that is recorded in an `IP` object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +86,15 @@ impl Record {
         self.claimant_uid.as_ref().is_none_or(|it| it == uid)
     }
 
+    /// What it says, as a pod's annotations would.
+    pub fn allocation(&self) -> Allocation {
+        Allocation {
+            subnet: self.subnet.clone(),
+            addresses: self.addresses,
+            mac: self.mac,
+        }
+    }
+
     fn placed(&self) -> Option<(&Claimant, &Place)> {
         Some((&self.claimant, self.place.as_ref()?))
     }
@@ -122,6 +133,12 @@ fn claimant(ip: &api::Ip) -> Claimant {
     let node = NodeName::new(spec.pod_name.clone())
         .ok()
         .filter(|_| spec.namespace.is_empty());
+    let vip = VipName::new(spec.pod_name.clone())
+        .ok()
+        .filter(|vip| spec.pod_type == VIP && vip.record() == name);
+    if let Some(vip) = vip {
+        return Claimant::Vip(vip);
+    }
     let pod = PodKey::new(spec.namespace.clone(), spec.pod_name.clone()).ok();
     let node = node.filter(|node| node.lsp() == name).map(Claimant::Node);
     let pod = pod

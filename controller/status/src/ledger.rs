@@ -6,9 +6,11 @@ mod needy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use controller_index::{Allocation, Claimant, Index, Provision, Record, Subnet};
-use controller_ipam::{Claim, ClaimKey, Ipam, SubnetPool, Succession, Uid, Usage, slot_range};
-use model::{DualStack, NodeName, SubnetName};
+use controller_index::{Allocation, Claimant, Index, IpPool, Provision, Record, Subnet};
+use controller_ipam::{
+    Claim, ClaimKey, Content, Ipam, SubnetPool, Succession, Uid, Usage, slot_range,
+};
+use model::{DualStack, IpPoolName, NodeName, SubnetName};
 
 use needy::{Needy, needy};
 
@@ -24,6 +26,9 @@ pub struct Ledger {
     /// Those of them who may get something now.
     retries: BTreeSet<Claimant>,
 }
+
+/// What each `IPPool` has.
+pub type Contents = BTreeMap<IpPoolName, DualStack<Content>>;
 
 /// How full the families of each subnet are.
 pub type Usages = BTreeMap<SubnetName, DualStack<Usage>>;
@@ -95,6 +100,16 @@ impl Ledger {
             .then(|| index.subnets().iter().map(of).collect())
     }
 
+    /// What each `IPPool` has, in each family; `None` before the first update.
+    pub fn pools(&self, index: &Index) -> Option<Contents> {
+        let of = |(name, pool): (&IpPoolName, &IpPool)| {
+            let content = self.ipam.pool_content(&pool.subnet, name);
+            (name.clone(), content)
+        };
+        self.is_rebuilt
+            .then(|| index.ip_pools().iter().map(of).collect())
+    }
+
     fn define_subnets(&mut self, index: &Index, names: impl IntoIterator<Item = SubnetName>) {
         let forbidden: BTreeSet<IpAddr> = index
             .nodes()
@@ -122,7 +137,11 @@ impl Ledger {
             .pods()
             .iter()
             .map(|(key, _)| Claimant::Pod(key.clone()));
-        for claimant in nodes.chain(pods) {
+        let vips = index
+            .vips()
+            .iter()
+            .map(|(name, _)| Claimant::Vip(name.clone()));
+        for claimant in nodes.chain(pods).chain(vips) {
             if let Some(claim) = needy(index, &claimant).and_then(|needy| needy.claim()) {
                 self.restore(claim);
             }
@@ -206,7 +225,7 @@ impl Ledger {
             Err(message) => return Decision::Refuse(needy.refuse(message)),
         };
         let granted = granted.or_else(|| needy.held.clone());
-        let granted = granted.unwrap_or_else(|| recorded_in(record));
+        let granted = granted.unwrap_or_else(|| record.allocation());
         if needy.annotated.as_ref() == Some(&granted) {
             return locate(needy.node, name, record);
         }
@@ -247,7 +266,7 @@ impl Ledger {
         let inherits = needy.place.is_some() && needy.place == record.place;
         let request = needy.request(Succession::Inherit);
         let renewed = self.ipam.preview(&request).ok();
-        let recorded = recorded_in(record);
+        let recorded = record.allocation();
         let is_same = renewed.is_some_and(|renewed| allocation(&renewed) == recorded);
         if inherits && is_same && self.ipam.allocate(&request).is_ok() {
             let record = record.uid.clone();
@@ -279,14 +298,6 @@ fn allocation(claim: &Claim) -> Allocation {
         subnet: claim.subnet.clone(),
         addresses: claim.addresses,
         mac: claim.mac,
-    }
-}
-
-fn recorded_in(record: &Record) -> Allocation {
-    Allocation {
-        subnet: record.subnet.clone(),
-        addresses: record.addresses,
-        mac: record.mac,
     }
 }
 
@@ -338,6 +349,10 @@ fn pool(
         cidrs: network.cidrs,
         gateways: network.gateways,
         excludes: subnet.excludes.iter().copied().chain(slots).collect(),
+        pools: index
+            .pools_of(name)
+            .map(|(pool, it)| (pool.clone(), it.ranges.clone()))
+            .collect(),
         forbidden: forbidden.clone(),
         router_mac: router.map(|router| index.inputs().router_mac(name, router)),
     }

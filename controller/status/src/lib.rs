@@ -13,13 +13,15 @@
 
 mod bootstrap;
 mod ledger;
+mod pools;
 mod recorder;
 mod reporter;
 mod statuses;
 mod writer;
 
 pub use bootstrap::{Bootstrap, Network};
-pub use ledger::{Decision, Ledger, Recorded, Refusal, Usages};
+pub use ledger::{Contents, Decision, Ledger, Recorded, Refusal, Usages};
+pub use pools::PoolReporter;
 pub use recorder::Recorder;
 pub use reporter::Reporter;
 pub use writer::{WriteError, Writer};

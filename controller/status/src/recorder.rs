@@ -12,7 +12,7 @@ use kit::shutdown::Shutdown;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::ledger::{Decision, Ledger, Usages};
+use crate::ledger::{Contents, Decision, Ledger, Usages};
 use crate::writer::{WriteError, Writer};
 
 /// So many writes are under way at once.
@@ -36,6 +36,7 @@ pub struct Recorder {
     /// What was last said to a claimant, so that it is said once.
     refused: BTreeMap<Claimant, String>,
     usages: watch::Sender<Usages>,
+    contents: watch::Sender<Contents>,
     permit: Permit,
 }
 
@@ -55,6 +56,7 @@ impl Recorder {
             again: BTreeSet::new(),
             refused: BTreeMap::new(),
             usages: watch::Sender::new(Usages::new()),
+            contents: watch::Sender::new(Contents::new()),
             permit: Permit::always(),
         }
     }
@@ -67,6 +69,11 @@ impl Recorder {
     /// Follows how full the subnets are.
     pub fn usages(&self) -> watch::Receiver<Usages> {
         self.usages.subscribe()
+    }
+
+    /// Follows what the pools have.
+    pub fn contents(&self) -> watch::Receiver<Contents> {
+        self.contents.subscribe()
     }
 
     /// Runs until shutdown.
@@ -92,9 +99,12 @@ impl Recorder {
     }
 
     fn count(&self) {
-        let usages = self.ledger.usages(&self.index.read());
-        if let Some(usages) = usages {
+        let index = self.index.read();
+        if let Some(usages) = self.ledger.usages(&index) {
             self.usages.send_replace(usages);
+        }
+        if let Some(contents) = self.ledger.pools(&index) {
+            self.contents.send_replace(contents);
         }
     }
 

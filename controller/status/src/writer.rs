@@ -2,23 +2,26 @@
 //!
 //! Only our own keys are written: merge patches of single annotations, never whole maps.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use api::annotation::{self, key};
-use api::{Ip, IpSpec, Subnet, SubnetStatus, Vpc, VpcStatus};
+use api::annotation;
+use api::{Ip, Subnet, SubnetStatus, Vpc, VpcStatus};
 use controller_index::{Claimant, Kind, ObjectName, Problem, Rejection};
 use k8s_openapi::api::core::v1::{Node, ObjectReference, Pod};
-use kube::api::{
-    Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions,
-};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, ResourceExt};
-use model::{MacAddr, NodeName, PodKey, Provider, SubnetName, VpcName};
+use model::{MacAddr, NodeName, PodKey, SubnetName, VpcName};
 use serde_json::{Value, json};
 
 use crate::ledger::{Recorded, Refusal};
 use crate::reporter::Written;
+
+mod objects;
+mod reserve;
+
+use objects::{annotation_patch, ip_object};
+use reserve::vip_patch;
 
 /// A write that the API server did not take.
 #[derive(Debug, thiserror::Error)]
@@ -98,12 +101,10 @@ impl Writer {
                 let nodes: Api<Node> = Api::all(self.client.clone());
                 nodes.patch(name.as_str(), &params, &patch).await.map(drop)
             }
+            Claimant::Vip(name) => self.write_vip(name, &vip_patch(recorded)).await,
             Claimant::Unknown(_) => Ok(()),
         };
-        match result {
-            Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
-            result => result.map_err(failed("annotate", &recorded.claimant)),
-        }
+        gone_is_fine(result).map_err(failed("annotate", &recorded.claimant))
     }
 
     /// Makes the record with that UID the one of a new claimant of the same name.
@@ -117,7 +118,7 @@ impl Writer {
             },
             "spec": {
                 "nodeName": node.unwrap_or_default(),
-                "podType": recorded.lifetime.pod_type(),
+                "podType": recorded.pod_type(),
             },
         });
         self.patch_record(&name, &patch).await
@@ -171,6 +172,9 @@ impl Writer {
         let Some(object) = reference(refusal) else {
             return Ok(());
         };
+        if let Claimant::Vip(name) = &refusal.claimant {
+            self.refuse_vip(name, refusal).await?;
+        }
         self.warn(&object, "AcquireAddressFailed", refusal.message.clone())
             .await
     }
@@ -281,6 +285,14 @@ where
     }
 }
 
+/// The object is gone, or another one has its name.
+fn gone_is_fine(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
+    match result {
+        Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
+        result => result,
+    }
+}
+
 fn failed(verb: &str, object: &impl Display) -> impl FnOnce(kube::Error) -> WriteError {
     let what = format!("cannot {verb} {object}");
     |source| WriteError { what, source }
@@ -301,6 +313,8 @@ const fn validation_reason(kind: Kind) -> &'static str {
         Kind::Service => "ValidateServiceFailed",
         Kind::EndpointSlice => "ValidateEndpointSliceFailed",
         Kind::StatefulSet => "ValidateStatefulSetFailed",
+        Kind::IpPool => "ValidateIPPoolFailed",
+        Kind::Vip => "ValidateVipFailed",
     }
 }
 
@@ -308,81 +322,19 @@ fn reference(refusal: &Refusal) -> Option<ObjectReference> {
     let (kind, namespace, name) = match &refusal.claimant {
         Claimant::Pod(pod) => ("Pod", Some(pod.namespace.clone()), pod.name.clone()),
         Claimant::Node(name) => ("Node", None, name.to_string()),
+        Claimant::Vip(name) => ("Vip", None, name.to_string()),
         Claimant::Unknown(_) => return None,
     };
+    let api_version = match &refusal.claimant {
+        Claimant::Vip(_) => Kind::Vip.api_version(),
+        Claimant::Pod(_) | Claimant::Node(_) | Claimant::Unknown(_) => "v1",
+    };
     Some(ObjectReference {
-        api_version: Some("v1".to_owned()),
+        api_version: Some(api_version.to_owned()),
         kind: Some(kind.to_owned()),
         namespace,
         name: Some(name),
         uid: Some(refusal.uid.clone()),
         ..ObjectReference::default()
     })
-}
-
-fn ip_object(recorded: &Recorded) -> Ip {
-    let text =
-        |address: Option<std::net::IpAddr>| address.map(|a| a.to_string()).unwrap_or_default();
-    let (namespace, pod_name) = match &recorded.claimant {
-        Claimant::Pod(pod) => (pod.namespace.clone(), pod.name.clone()),
-        Claimant::Node(name) => (String::new(), name.to_string()),
-        Claimant::Unknown(name) => (String::new(), name.clone()),
-    };
-    let subnet = recorded.subnet.to_string();
-    Ip {
-        metadata: ObjectMeta {
-            name: Some(recorded.claimant.record_name()),
-            labels: Some(BTreeMap::from([
-                (annotation::SUBNET_LABEL.to_owned(), subnet.clone()),
-                (subnet.clone(), String::new()),
-            ])),
-            annotations: Some(BTreeMap::from([(
-                annotation::CLAIMANT_UID.to_owned(),
-                recorded.uid.clone(),
-            )])),
-            ..ObjectMeta::default()
-        },
-        spec: IpSpec {
-            pod_name,
-            namespace,
-            subnet,
-            node_name: recorded
-                .node
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            ip_address: recorded.addresses.to_string(),
-            v4_ip_address: text(recorded.addresses.v4),
-            v6_ip_address: text(recorded.addresses.v6),
-            mac_address: recorded.mac.to_string(),
-            pod_type: recorded.lifetime.pod_type().to_owned(),
-            ..IpSpec::default()
-        },
-    }
-}
-
-/// A merge patch of our keys; the UID makes it fail on a successor.
-fn annotation_patch(recorded: &Recorded) -> Value {
-    let common = [
-        (key::LOGICAL_SWITCH, recorded.subnet.to_string()),
-        (key::IP_ADDRESS, recorded.addresses.to_string()),
-        (key::MAC_ADDRESS, recorded.mac.to_string()),
-        (key::CIDR, recorded.cidrs.to_string()),
-        (key::GATEWAY, recorded.gateways.to_string()),
-        (key::ALLOCATED, annotation::TRUE.to_owned()),
-    ];
-    let own = match &recorded.claimant {
-        Claimant::Node(name) => vec![(key::PORT_NAME, name.lsp())],
-        Claimant::Pod(_) => vec![
-            (key::NETWORK_TYPE, annotation::GENEVE.to_owned()),
-            (key::POD_NIC_TYPE, "veth-pair".to_owned()),
-        ],
-        Claimant::Unknown(_) => Vec::new(),
-    };
-    let annotations: BTreeMap<String, String> = common
-        .into_iter()
-        .chain(own)
-        .map(|(key, value)| (Provider::Ovn.annotation(key), value))
-        .collect();
-    json!({"metadata": {"uid": recorded.uid, "annotations": annotations}})
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use api::annotation::key;
-use model::{CidrPair, DualStack, MacAddr, SubnetName};
+use model::{CidrPair, DualStack, IpPoolName, MacAddr, SubnetName};
 
 use super::Allocation;
 use crate::text::{Annotations, Rejected};
@@ -19,7 +19,12 @@ pub struct Wish {
 
 /// The addresses that the pods of a workload share.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pool(pub Vec<IpAddr>);
+pub enum Pool {
+    /// These, in this order.
+    Listed(Vec<IpAddr>),
+    /// Those of an `IPPool`.
+    Named(IpPoolName),
+}
 
 /// What was recorded, and what was asked for. Annotations that cannot be read count as not there,
 /// and are told.
@@ -94,15 +99,20 @@ fn pool(annotations: Annotations<'_>) -> Result<Option<Pool>, Rejected> {
     if text.trim().is_empty() {
         return Ok(None);
     }
+    if let (Err(_), Ok(name)) = (text.trim().parse::<IpAddr>(), text.trim().parse()) {
+        return Ok(Some(Pool::Named(name)));
+    }
     let entries = text.split(',').map(|entry| {
         let entry = entry.trim();
         entry.parse().map_err(|_unspecific: std::net::AddrParseError| {
             let cause = format!(
                 "`{entry}` is not an IP address; write addresses of one family each, separated by \
-                 commas"
+                 commas, or the name of one IPPool"
             );
             annotations.rejected(key::IP_POOL, cause)
         })
     });
-    entries.collect::<Result<_, _>>().map(|it| Some(Pool(it)))
+    entries
+        .collect::<Result<_, _>>()
+        .map(|it| Some(Pool::Listed(it)))
 }

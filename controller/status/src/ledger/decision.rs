@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use controller_index::{Claimant, STATEFUL_SET};
+use controller_index::{Claimant, STATEFUL_SET, VIP};
 use model::{CidrPair, DualStack, MacAddr, NodeName, SubnetName};
 
 /// What to write for a claimant.
@@ -64,14 +64,15 @@ pub struct Refusal {
     pub message: String,
 }
 
-// === impl Lifetime ===
+// === impl Recorded ===
 
-impl Lifetime {
-    /// The field `spec.podType` of a record.
-    pub(crate) const fn pod_type(self) -> &'static str {
-        match self {
-            Self::Claimant => "",
-            Self::StatefulSet => STATEFUL_SET,
+impl Recorded {
+    /// The field `spec.podType` of the record.
+    pub(crate) const fn pod_type(&self) -> &'static str {
+        match (&self.claimant, self.lifetime) {
+            (Claimant::Vip(_), _) => VIP,
+            (Claimant::Pod(_), Lifetime::StatefulSet) => STATEFUL_SET,
+            (Claimant::Pod(_) | Claimant::Node(_) | Claimant::Unknown(_), _) => "",
         }
     }
 }

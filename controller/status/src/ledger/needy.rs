@@ -1,8 +1,12 @@
 //! Who must have addresses, and which.
 
-use controller_index::{Allocation, Claimant, Index, Node, Place, Pod, Pool, Wish as PodWish};
+use std::net::IpAddr;
+
+use controller_index::{
+    Allocation, Claimant, Index, Node, Place, Pod, Pool, Record, Vip, Wish as PodWish,
+};
 use controller_ipam::{Claim, ClaimKey, Request, Succession, Uid, Wish};
-use model::{MacAddr, NodeName, PodKey, SubnetName};
+use model::{DualStack, IpPoolName, MacAddr, NodeName, PodKey, SubnetName};
 
 use super::decision::{Lifetime, Recorded, Refusal};
 
@@ -21,6 +25,8 @@ pub(super) struct Needy {
     pub(super) place: Option<Place>,
     wish: Wish,
     mac: Option<MacAddr>,
+    /// The `IPPool` whose addresses it may have.
+    pool: Option<IpPoolName>,
 }
 
 /// The claimant as one that must have addresses; `None` when it must not, or does not exist.
@@ -35,6 +41,10 @@ pub(super) fn needy(index: &Index, claimant: &Claimant) -> Option<Needy> {
             let join = index.defaults().settings.join.clone();
             Some(of_node(name, index.nodes().get(name)?, join))
         }
+        Claimant::Vip(name) => {
+            let vip = index.vips().get(name).filter(|vip| !vip.is_ending)?;
+            Some(of_vip(index, claimant, vip))
+        }
         Claimant::Unknown(_) => None,
     }
 }
@@ -43,11 +53,17 @@ fn of_pod(index: &Index, key: &PodKey, pod: &Pod) -> Needy {
     let unspecific = PodWish::default();
     let wish = pod.wish.as_ref().unwrap_or(&unspecific);
     let is_particular = wish.pool.is_some() || !wish.addresses.is_empty();
+    let subnet = index.subnet_of(key, pod);
+    let pool = match &wish.pool {
+        Some(Pool::Named(pool)) => Some(pool),
+        Some(Pool::Listed(_)) | None => index.pool_of(&subnet, &key.namespace),
+    };
     Needy {
         claimant: Claimant::Pod(key.clone()),
         uid: pod.uid.clone(),
         node: pod.node.clone(),
-        subnet: index.subnet_of(key, pod),
+        pool: pool.cloned(),
+        subnet,
         held: index.allocation(key, pod),
         annotated: pod.allocation.clone(),
         place: pod.place.clone(),
@@ -61,9 +77,9 @@ fn of_pod(index: &Index, key: &PodKey, pod: &Pod) -> Needy {
 fn wish_of(wish: &PodWish, place: Option<&Place>) -> Wish {
     match (&wish.pool, place) {
         (_, _) if !wish.addresses.is_empty() => Wish::Addresses(wish.addresses),
-        (None, _) => Wish::Any,
-        (Some(Pool(pool)), None) => Wish::OneOf(pool.clone()),
-        (Some(Pool(pool)), Some(place)) => {
+        (None | Some(Pool::Named(_)), _) => Wish::Any,
+        (Some(Pool::Listed(pool)), None) => Wish::OneOf(pool.clone()),
+        (Some(Pool::Listed(pool)), Some(place)) => {
             Wish::pool_entry(pool, usize::try_from(place.ordinal).unwrap_or(usize::MAX))
         }
     }
@@ -83,12 +99,32 @@ fn of_node(name: &NodeName, node: &Node, join: SubnetName) -> Needy {
         annotated: held.clone(),
         held,
         place: None,
-        wish: if node.wanted.is_empty() {
-            Wish::Any
-        } else {
-            Wish::Addresses(node.wanted)
-        },
+        wish: exactly(node.wanted),
         mac: None,
+        pool: None,
+    }
+}
+
+fn of_vip(index: &Index, claimant: &Claimant, vip: &Vip) -> Needy {
+    Needy {
+        claimant: claimant.clone(),
+        uid: vip.uid.clone(),
+        node: None,
+        subnet: vip.subnet.clone(),
+        held: index.record_of(claimant, &vip.uid).map(Record::allocation),
+        annotated: vip.reserved.clone(),
+        place: None,
+        wish: exactly(vip.wanted),
+        mac: vip.mac,
+        pool: None,
+    }
+}
+
+fn exactly(addresses: DualStack<IpAddr>) -> Wish {
+    if addresses.is_empty() {
+        Wish::Any
+    } else {
+        Wish::Addresses(addresses)
     }
 }
 
@@ -124,7 +160,8 @@ impl Needy {
     }
 
     fn any(&self, subnet: SubnetName, succession: Succession) -> Request {
-        Request::new(self.key(), Uid::new(self.uid.clone()), subnet, succession)
+        let pool = self.pool.clone().filter(|_| subnet == self.subnet);
+        Request::new(self.key(), Uid::new(self.uid.clone()), subnet, succession).of_pool(pool)
     }
 
     /// What it holds, as the allocator knows claims.

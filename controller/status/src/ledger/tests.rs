@@ -1,4 +1,5 @@
 mod life;
+mod reserved;
 mod stateful_set;
 mod wish;
 
@@ -126,10 +127,7 @@ fn written(pod: &core::Pod, recorded: &Recorded) -> (core::Pod, api::Ip) {
         .as_ref()
         .map(ToString::to_string)
         .unwrap_or_default();
-    recorded
-        .lifetime
-        .pod_type()
-        .clone_into(&mut record.spec.pod_type);
+    recorded.pod_type().clone_into(&mut record.spec.pod_type);
     let mut pod = pod.clone();
     let annotations = pod.metadata.annotations.get_or_insert_default();
     for (key, value) in [

@@ -1,0 +1,85 @@
+//! Records and annotations, as they are written.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use api::annotation::{self, key};
+use api::{Ip, IpSpec};
+use controller_index::Claimant;
+use kube::api::ObjectMeta;
+use model::Provider;
+use serde_json::{Value, json};
+
+use crate::ledger::Recorded;
+
+pub(super) fn ip_object(recorded: &Recorded) -> Ip {
+    let (namespace, pod_name) = match &recorded.claimant {
+        Claimant::Pod(pod) => (pod.namespace.clone(), pod.name.clone()),
+        Claimant::Node(name) => (String::new(), name.to_string()),
+        Claimant::Vip(name) => (String::new(), name.to_string()),
+        Claimant::Unknown(name) => (String::new(), name.clone()),
+    };
+    let subnet = recorded.subnet.to_string();
+    Ip {
+        metadata: ObjectMeta {
+            name: Some(recorded.claimant.record_name()),
+            labels: Some(BTreeMap::from([
+                (annotation::SUBNET_LABEL.to_owned(), subnet.clone()),
+                (subnet.clone(), String::new()),
+            ])),
+            annotations: Some(BTreeMap::from([(
+                annotation::CLAIMANT_UID.to_owned(),
+                recorded.uid.clone(),
+            )])),
+            ..ObjectMeta::default()
+        },
+        spec: IpSpec {
+            pod_name,
+            namespace,
+            subnet,
+            node_name: recorded
+                .node
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            ip_address: recorded.addresses.to_string(),
+            v4_ip_address: text(recorded.addresses.v4),
+            v6_ip_address: text(recorded.addresses.v6),
+            mac_address: recorded.mac.to_string(),
+            pod_type: recorded.pod_type().to_owned(),
+            ..IpSpec::default()
+        },
+    }
+}
+
+/// A merge patch of our keys; the UID makes it fail on a successor.
+pub(super) fn annotation_patch(recorded: &Recorded) -> Value {
+    let common = [
+        (key::LOGICAL_SWITCH, recorded.subnet.to_string()),
+        (key::IP_ADDRESS, recorded.addresses.to_string()),
+        (key::MAC_ADDRESS, recorded.mac.to_string()),
+        (key::CIDR, recorded.cidrs.to_string()),
+        (key::GATEWAY, recorded.gateways.to_string()),
+        (key::ALLOCATED, annotation::TRUE.to_owned()),
+    ];
+    let own = match &recorded.claimant {
+        Claimant::Node(name) => vec![(key::PORT_NAME, name.lsp())],
+        Claimant::Pod(_) => vec![
+            (key::NETWORK_TYPE, annotation::GENEVE.to_owned()),
+            (key::POD_NIC_TYPE, "veth-pair".to_owned()),
+        ],
+        Claimant::Vip(_) | Claimant::Unknown(_) => Vec::new(),
+    };
+    let annotations: BTreeMap<String, String> = common
+        .into_iter()
+        .chain(own)
+        .map(|(key, value)| (Provider::Ovn.annotation(key), value))
+        .collect();
+    json!({"metadata": {"uid": recorded.uid, "annotations": annotations}})
+}
+
+pub(super) fn text(address: Option<IpAddr>) -> String {
+    address
+        .map(|address| address.to_string())
+        .unwrap_or_default()
+}
