@@ -1,0 +1,267 @@
+//! The laws of the index where pods have a past: records of former pods, of Kube-OVN, of places in
+//! StatefulSets, nodes with names like theirs, and time that passes.
+#![cfg(test)]
+
+use std::collections::BTreeSet;
+
+use controller_index::{Claimant, Defaults, Index, Settings};
+use controller_plan::plan;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::jiff::Timestamp;
+use model::{Owner, SubnetName, VpcName};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+#[expect(clippy::large_enum_variant, reason = "a few dozen values in a test")]
+#[derive(Debug, Clone)]
+enum Object {
+    Subnet(api::Subnet),
+    Ip(api::Ip),
+    Node(Node),
+    Pod(Pod),
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Apply(Object),
+    Delete(Object),
+    /// So many seconds after the epoch.
+    Tick(i64),
+}
+
+fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+/// One that knows the default VPC and its subnets.
+fn index() -> Index {
+    let mut index = Index::new(Defaults {
+        settings: Settings {
+            default_vpc: VpcName::new("ovn-cluster").unwrap(),
+            join: SubnetName::new("join").unwrap(),
+        },
+        subnet: SubnetName::new("s0").unwrap(),
+    });
+    index.apply::<api::Vpc>(&object(json!({
+        "apiVersion": "kubeovn.io/v1", "kind": "Vpc", "metadata": {"name": "ovn-cluster"}, "spec": {},
+    })));
+    index.apply(&subnet("join", "100.64.0.0/16", ""));
+    index.apply(&subnet("s0", "10.1.0.0/16", ""));
+    index
+}
+
+fn subnet(name: &str, cidr: &str, router_mac: &str) -> api::Subnet {
+    object(json!({
+        "apiVersion": "kubeovn.io/v1", "kind": "Subnet",
+        "metadata": {
+            "name": name, "annotations": {"ovn.kubernetes.io/router-port-mac": router_mac},
+        },
+        "spec": {"cidrBlock": cidr},
+    }))
+}
+
+fn any_subnet() -> impl Strategy<Value = Object> {
+    let mac = prop_oneof![
+        Just("00:00:00:00:0A:01"),
+        Just("00:00:00:00:0A:02"),
+        Just("nonsense"),
+        Just("")
+    ];
+    mac.prop_map(|mac| Object::Subnet(subnet("s1", "10.2.0.0/16", mac)))
+}
+
+fn any_node() -> impl Strategy<Value = Object> {
+    let name = prop_oneof![Just("n1"), Just("0.d"), Just("n2")];
+    (name, any::<bool>(), "192\\.0\\.2\\.[12]").prop_map(|(name, joined, internal)| {
+        Object::Node(object(json!({
+            "metadata": {"name": name, "uid": "u", "annotations": {
+                "ovn.kubernetes.io/allocated": joined.to_string(),
+                "ovn.kubernetes.io/ip_address": "100.64.0.2",
+                "ovn.kubernetes.io/mac_address": "00:00:00:00:00:02",
+                "ovn.kubernetes.io/chassis": internal,
+            }},
+            "status": {"addresses": [{"type": "InternalIP", "address": internal}]},
+        })))
+    })
+}
+
+/// `node-0` in `d` has the name of node `0.d`, and is the first of the StatefulSet `node`.
+fn any_pod() -> impl Strategy<Value = Object> {
+    let phase = prop_oneof![Just("Pending"), Just("Running"), Just("Failed")];
+    let ends = prop_oneof![Just(None), (0_i64..40).prop_map(Some)];
+    let name = prop_oneof![Just("node-0"), Just("node-1"), Just("p")];
+    let owner = prop_oneof![
+        Just(json!([])),
+        Just(json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "node", "uid": "u"}])),
+    ];
+    (name, "u[12]", phase, ends, any::<bool>(), owner).prop_map(
+        |(name, uid, phase, ends, allocated, owner)| {
+            let end = ends.map(|it| Timestamp::from_second(it).unwrap().to_string());
+            Object::Pod(object(json!({
+                "metadata": {
+                    "name": name, "namespace": "d", "uid": uid, "ownerReferences": owner,
+                    "deletionTimestamp": end, "deletionGracePeriodSeconds": 5,
+                    "annotations": {
+                        "ovn.kubernetes.io/allocated": allocated.to_string(),
+                        "ovn.kubernetes.io/logical_switch": "s0",
+                        "ovn.kubernetes.io/ip_address": "10.1.0.9",
+                        "ovn.kubernetes.io/mac_address": "00:00:00:00:00:09",
+                    },
+                },
+                "spec": {"nodeName": "n1", "containers": [], "restartPolicy": "Never"},
+                "status": {"phase": phase},
+            })))
+        },
+    )
+}
+
+fn any_ip() -> impl Strategy<Value = Object> {
+    let pod = prop_oneof![Just("node-0"), Just("node-1"), Just("p")];
+    let claimant = prop_oneof![
+        Just(json!({})),
+        Just(json!({"ovn.kubernetes.io/claimant-uid": "u1"})),
+        Just(json!({"ovn.kubernetes.io/claimant-uid": "u2"})),
+    ];
+    let kind = prop_oneof![Just(""), Just("StatefulSet")];
+    (pod, claimant, kind, "10\\.1\\.0\\.[89]").prop_map(|(pod, annotations, kind, address)| {
+        Object::Ip(object(json!({
+            "apiVersion": "kubeovn.io/v1", "kind": "IP",
+            "metadata": {"name": format!("{pod}.d"), "annotations": annotations},
+            "spec": {"podName": pod, "namespace": "d", "subnet": "s0", "ipAddress": address,
+                     "podType": kind, "macAddress": "00:00:00:00:00:09"},
+        })))
+    })
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let object = prop_oneof![
+        1 => any_subnet(),
+        2 => any_node(),
+        4 => any_pod(),
+        3 => any_ip(),
+    ];
+    prop_oneof![
+        6 => object.clone().prop_map(Event::Apply),
+        2 => object.prop_map(Event::Delete),
+        1 => (0_i64..60).prop_map(Event::Tick),
+    ]
+}
+
+fn perform(index: &mut Index, event: &Event) {
+    match event {
+        Event::Apply(Object::Subnet(object)) => index.apply(object),
+        Event::Apply(Object::Ip(object)) => index.apply(object),
+        Event::Apply(Object::Node(object)) => index.apply(object),
+        Event::Apply(Object::Pod(object)) => index.apply(object),
+        Event::Delete(Object::Subnet(object)) => index.delete(object),
+        Event::Delete(Object::Ip(object)) => index.delete(object),
+        Event::Delete(Object::Node(object)) => index.delete(object),
+        Event::Delete(Object::Pod(object)) => index.delete(object),
+        Event::Tick(seconds) => index.tick(Timestamp::from_second(*seconds).unwrap()),
+    }
+}
+
+fn name(object: &Object) -> (&'static str, Option<&String>) {
+    match object {
+        Object::Subnet(it) => ("Subnet", it.metadata.name.as_ref()),
+        Object::Ip(it) => ("IP", it.metadata.name.as_ref()),
+        Object::Node(it) => ("Node", it.metadata.name.as_ref()),
+        Object::Pod(it) => ("Pod", it.metadata.name.as_ref()),
+    }
+}
+
+/// The latest time, and the objects that are there after `events`, as events.
+fn remaining(events: &[Event]) -> Vec<Event> {
+    let mut objects: Vec<Object> = Vec::new();
+    let mut latest = 0;
+    for event in events {
+        match event {
+            Event::Tick(seconds) => latest = latest.max(*seconds),
+            Event::Apply(object) | Event::Delete(object) => {
+                objects.retain(|present| name(present) != name(object));
+                if let Event::Apply(object) = event {
+                    objects.push(object.clone());
+                }
+            }
+        }
+    }
+    let objects = objects.into_iter().map(Event::Apply);
+    [Event::Tick(latest)].into_iter().chain(objects).collect()
+}
+
+fn performed<'a>(events: impl IntoIterator<Item = &'a Event>) -> Index {
+    let mut index = index();
+    for event in events {
+        perform(&mut index, event);
+    }
+    index
+}
+
+proptest! {
+    #[test]
+    fn what_is_derived_depends_on_what_is_there_and_not_on_what_was_or_in_which_order(
+        events in proptest::collection::vec(any_event(), 0..40),
+    ) {
+        let rest = remaining(&events);
+        let stepwise = performed(&events);
+        let (anew, backwards) = (performed(&rest), performed(rest.iter().rev()));
+        prop_assert_eq!(stepwise.inputs(), anew.inputs());
+        prop_assert_eq!(stepwise.inputs(), backwards.inputs());
+        prop_assert_eq!(stepwise.rejected(), anew.rejected());
+        prop_assert_eq!(stepwise.chassis_of_nodes(), anew.chassis_of_nodes());
+    }
+
+    #[test]
+    fn whoever_is_planned_differently_is_dirty(
+        events in proptest::collection::vec(any_event(), 1..40),
+    ) {
+        let mut index = index();
+        for event in &events {
+            index.take_dirty();
+            let before = index.inputs().clone();
+            perform(&mut index, event);
+            let dirty = index.take_dirty();
+            let owners: BTreeSet<Owner> = before.owners().chain(index.inputs().owners()).collect();
+            for owner in owners {
+                let differs = plan(&before, &owner) != plan(index.inputs(), &owner);
+                prop_assert!(!differs || dirty.contains(&owner), "{} after {:?}", owner, event);
+            }
+        }
+    }
+
+    #[test]
+    fn whose_port_comes_or_goes_is_decided_about(
+        events in proptest::collection::vec(any_event(), 1..40),
+    ) {
+        let mut index = index();
+        for event in &events {
+            index.take_claims();
+            let before = index.inputs().ports.clone();
+            perform(&mut index, event);
+            let claims = index.take_claims();
+            let after = &index.inputs().ports;
+            for key in before.keys().chain(after.keys()) {
+                let is_same = before.contains_key(key) == after.contains_key(key);
+                let claimant = Claimant::Pod(key.pod.clone());
+                prop_assert!(is_same || claims.contains(&claimant), "{} after {:?}", key, event);
+            }
+        }
+    }
+
+    #[test]
+    fn deleting_every_object_leaves_no_port_node_or_mac(
+        events in proptest::collection::vec(any_event(), 0..40),
+    ) {
+        let mut index = performed(&events);
+        for event in remaining(&events) {
+            if let Event::Apply(object) = event {
+                perform(&mut index, &Event::Delete(object));
+            }
+        }
+        let untouched = self::index();
+        prop_assert_eq!(index.inputs().nodes.len() + index.inputs().ports.len(), 0);
+        prop_assert!(index.inputs().router_macs.is_empty());
+        prop_assert_eq!(&index.inputs().subnets, &untouched.inputs().subnets);
+        prop_assert!(index.rejected().is_empty());
+    }
+}
