@@ -108,6 +108,19 @@ fn r24_a_database_of_kube_ovn_becomes_ours_and_rows_of_others_stay_as_they_are()
         let loss = ping.finish().await?;
         ensure!(loss.lost <= 1, "the ping noticed: {loss:?}");
 
+        cluster.start_controller()?;
+        cluster.ready().await?;
+        lab.nbctl(["ls-del", "blue"])?;
+        wait_until("what was lost is made again", PATIENCE, async || {
+            let addresses = lab.nbctl(["lsp-get-addresses", "c.default"])?;
+            ensure!(addresses.contains("10.17.0.2"), "it is {addresses}");
+            let mac = lab.nbctl(["get", "Logical_Router_Port", "ovn-cluster-blue", "mac"])?;
+            ensure!(mac.contains("00:00:00:5A:11:02"), "it has {mac}");
+            Ok(())
+        })
+        .await?;
+        foreign_stay(lab, &foreign)?;
+
         delete_all(lab).await?;
         wait_until("nothing of ours is left", PATIENCE, async || {
             let ports = lab.nbctl(["--bare", "--columns=name", "find", "Logical_Switch_Port"])?;
@@ -179,7 +192,7 @@ async fn create_record(lab: &Lab, it: &Recorded, name: &str, namespace: &str) ->
             "podName": it.name, "namespace": namespace, "subnet": it.subnet, "nodeName": it.node,
             "ipAddress": it.address, "v4IpAddress": it.address, "v6IpAddress": "",
             "macAddress": it.mac, "containerID": "",
-            "attachIps": [], "attachMacs": [], "attachSubnets": [],
+            "attachIps": [it.address], "attachMacs": [it.mac], "attachSubnets": [it.subnet],
         },
     });
     let records: Api<Ip> = Api::all(lab.api_server()?.client()?);
