@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use controller_index::{Allocation, Claimant, Index, IpPool, Provision, Record, Subnet};
 use controller_ipam::{
-    Claim, ClaimKey, Content, Ipam, SubnetPool, Succession, Uid, Usage, slot_range,
+    AllocateError, Claim, ClaimKey, Content, Ipam, SubnetPool, Succession, Uid, Usage, slot_range,
 };
 use model::{DualStack, IpPoolName, NodeName, SubnetName};
 
@@ -21,8 +21,8 @@ pub use decision::{Decision, Recorded, Refusal};
 pub struct Ledger {
     ipam: Ipam,
     is_rebuilt: bool,
-    /// Who got nothing, by the subnet that it was to be from.
-    refused: BTreeMap<SubnetName, BTreeSet<Claimant>>,
+    /// Who got nothing, by the subnet whose addresses are missing; for want of a MAC, by none.
+    refused: BTreeMap<Option<SubnetName>, BTreeSet<Claimant>>,
     /// Those of them who may get something now.
     retries: BTreeSet<Claimant>,
 }
@@ -177,8 +177,10 @@ impl Ledger {
         };
         let uid = claim.uid.clone().unwrap_or_else(|| Uid::new(""));
         if let Some(released) = self.ipam.release(&key, &uid) {
-            let waiting = self.refused.remove(&released.subnet);
-            self.retries.extend(waiting.into_iter().flatten());
+            for missing in [Some(released.subnet), None] {
+                let waiting = self.refused.remove(&missing);
+                self.retries.extend(waiting.into_iter().flatten());
+            }
         }
     }
 
@@ -196,7 +198,9 @@ impl Ledger {
                 .recorded(index, allocation(&claim))
                 .map_or(Decision::Settled, Decision::Record),
             Err(error) => {
-                let refused = self.refused.entry(needy.subnet.clone()).or_default();
+                let has_mac = !matches!(error, AllocateError::MacConflict { .. });
+                let missing = has_mac.then(|| needy.subnet.clone());
+                let refused = self.refused.entry(missing).or_default();
                 refused.insert(needy.claimant.clone());
                 Decision::Refuse(needy.refuse(error.to_string()))
             }

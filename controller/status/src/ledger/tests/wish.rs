@@ -60,6 +60,38 @@ fn a_pod_whose_static_address_was_taken_gets_it_when_the_holder_is_gone() {
 }
 
 #[test]
+fn a_pod_whose_mac_was_taken_in_another_subnet_gets_it_when_the_holder_is_gone() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    let spec = api::SubnetSpec {
+        cidr_block: "10.20.0.0/16".to_owned(),
+        ..Default::default()
+    };
+    index.apply(&api::Subnet::new("other", spec));
+    let with_mac = |name, subnet, address| {
+        let object = pod(name).annotated("mac_address", "00:00:00:aa:bb:cc");
+        let object = object.annotated("logical_switch", subnet);
+        object.annotated("ip_address", address).build()
+    };
+    let pods = [
+        with_mac("a", "other", "10.20.0.7"),
+        with_mac("b", "ovn-default", "10.16.0.7"),
+    ];
+    index.apply(&pods[0]);
+    settle(&mut ledger, &mut index, &pods);
+    index.apply(&pods[1]);
+    let decisions = settle(&mut ledger, &mut index, &pods);
+    let message = &refusal(&decisions).message;
+    assert!(
+        message.contains("00:00:00:AA:BB:CC") || message.contains("00:00:00:aa:bb:cc"),
+        "{message}"
+    );
+    assert!(message.contains("`a.default`"), "{message}");
+    index.delete(&pods[0]);
+    settle(&mut ledger, &mut index, &pods);
+    assert_eq!(address_of(&index, "b").unwrap(), "10.16.0.7");
+}
+
+#[test]
 fn an_address_counts_before_a_pool() {
     let (mut ledger, mut index) = (Ledger::default(), cluster());
     let both = pod("a")
