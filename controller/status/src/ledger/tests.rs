@@ -1,3 +1,4 @@
+mod churn;
 mod life;
 mod reserved;
 mod stateful_set;
