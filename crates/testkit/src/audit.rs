@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail, ensure};
 use api::{
-    Ip, Subnet, Vpc,
+    Ip, IpPool, Subnet, Vip, Vpc,
     annotation::{CLAIMANT_UID, TRUE},
 };
 use k8s_openapi::api::core::v1::{Namespace, Node as NodeObject, Pod};
@@ -14,6 +14,8 @@ use serde::de::DeserializeOwned;
 use crate::{Lab, Node};
 
 const ADDRESSES: &str = "ovn.kubernetes.io/ip_address";
+/// What the names of the records of VIPs start with.
+const VIP: &str = "vip-";
 const ALLOCATED: &str = "ovn.kubernetes.io/allocated";
 /// Addresses by the names of ports.
 type Ports = BTreeMap<String, Vec<String>>;
@@ -41,7 +43,11 @@ pub async fn nothing_is_left(lab: &Lab, attached: &BTreeSet<String>) -> Result<(
         pods.filter(|(name, _)| name.contains('.')).collect()
     };
     let annotated = annotations(lab).await?;
-    let records = of_pods(records(lab).await?);
+    let all_records = records(lab).await?;
+    let of_vips = all_records.clone().into_iter();
+    let of_vips: Ports = of_vips.filter(|(name, _)| name.starts_with(VIP)).collect();
+    same("records of VIPs", &of_vips, &vips(lab).await?)?;
+    let records = of_pods(all_records);
     let ports = of_pods(ports(lab)?);
     same("records", &records, &annotated)?;
     same("ports", &ports, &annotated)?;
@@ -72,6 +78,8 @@ pub async fn deletions_ended(lab: &Lab) -> Result<()> {
     waiting.extend(being_deleted::<Ip>(lab).await?);
     waiting.extend(being_deleted::<Subnet>(lab).await?);
     waiting.extend(being_deleted::<Vpc>(lab).await?);
+    waiting.extend(being_deleted::<Vip>(lab).await?);
+    waiting.extend(being_deleted::<IpPool>(lab).await?);
     waiting.extend(being_deleted::<NodeObject>(lab).await?);
     waiting.extend(being_deleted::<Namespace>(lab).await?);
     ensure!(waiting.is_empty(), "still there are {}", waiting.join(", "));
@@ -126,6 +134,20 @@ async fn annotations(lab: &Lab) -> Result<Ports> {
         }
     }
     Ok(pods)
+}
+
+/// By the names of their records, the VIPs that have addresses.
+async fn vips(lab: &Lab) -> Result<Ports> {
+    let api: Api<Vip> = Api::all(lab.api_server()?.client()?);
+    let listed = api.list(&ListParams::default()).await?;
+    let vips = listed.into_iter().map(|vip| {
+        let name = format!("{VIP}{}", vip.name_any());
+        let status = vip.status.unwrap_or_default();
+        let addresses = [status.v4_ip, status.v6_ip].into_iter();
+        let addresses: Vec<String> = addresses.filter(|it| !it.is_empty()).collect();
+        (name, addresses)
+    });
+    Ok(vips.filter(|(_, it)| !it.is_empty()).collect())
 }
 
 /// By their names, the ports of NB that have addresses of their own.

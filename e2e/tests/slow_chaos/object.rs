@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use anyhow::{Context, Result};
-use api::{Subnet, Vpc};
+use api::{IpPool, Subnet, Vip, Vpc};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{Namespace, Node, Pod, Service},
@@ -133,4 +133,6 @@ objects! {
     Node: cluster,
     Subnet: cluster,
     Vpc: cluster,
+    Vip: cluster,
+    IpPool: cluster,
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use api::{Subnet, Vpc};
+use api::{IpPool, Subnet, Vip, Vpc};
 use fastrand::Rng;
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
@@ -28,14 +28,16 @@ use crate::{
 const PERIOD: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How often each is chosen, of 100 times, and how many there are at most.
-const KINDS: [(Kind, u32, usize); 7] = [
-    (Kind::Pod, 68, 90),
+const KINDS: [(Kind, u32, usize); 9] = [
+    (Kind::Pod, 62, 90),
     (Kind::Service, 8, 15),
     (Kind::Namespace, 5, 5),
     (Kind::Subnet, 8, 6),
     (Kind::Node, 3, 4),
     (Kind::Vpc, 3, 3),
     (Kind::StatefulSet, 5, 4),
+    (Kind::Vip, 3, 5),
+    (Kind::IpPool, 3, 3),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +49,8 @@ enum Kind {
     Service,
     Vpc,
     StatefulSet,
+    Vip,
+    IpPool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -165,7 +169,9 @@ impl Run {
         let text = format!("{}{number}", self.user.prefix());
         let name = match kind {
             Kind::Pod | Kind::Service | Kind::StatefulSet => (self.namespace(), text),
-            Kind::Namespace | Kind::Subnet | Kind::Node | Kind::Vpc => (String::new(), text),
+            Kind::Namespace | Kind::Subnet | Kind::Node | Kind::Vpc | Kind::Vip | Kind::IpPool => {
+                (String::new(), text)
+            }
         };
         let created = self.create_as(kind, &name, number).await;
         // without an answer it may be there
@@ -179,7 +185,8 @@ impl Run {
         match kind {
             Kind::Pod => {
                 let subnet = self.one_in(4).then(|| self.any(Kind::Subnet)).flatten();
-                let pod = spec::pod(&mut self.random, name, subnet.as_ref());
+                let pool = self.one_in(8).then(|| self.any(Kind::IpPool)).flatten();
+                let pod = spec::pod(&mut self.random, name, subnet.as_ref(), pool.as_ref());
                 self.hand.post::<Pod>(name, pod).await
             }
             Kind::Namespace => self.hand.post::<Namespace>(name, json!({})).await,
@@ -195,6 +202,17 @@ impl Run {
             Kind::Service => self.create_service(name).await,
             Kind::Vpc => self.hand.post::<Vpc>(name, json!({"spec": {}})).await,
             Kind::StatefulSet => self.create_set(name, number).await,
+            Kind::Vip => {
+                let subnet = self.random.bool().then(|| self.any(Kind::Subnet)).flatten();
+                self.hand
+                    .post::<Vip>(name, spec::vip(subnet.as_ref()))
+                    .await
+            }
+            Kind::IpPool => {
+                let namespace = self.any(Kind::Namespace);
+                let pool = spec::ip_pool(self.user, number, namespace.as_ref());
+                self.hand.post::<IpPool>(name, pool).await
+            }
         }
     }
 
@@ -246,6 +264,12 @@ impl Run {
                 self.hand.patch::<Vpc>(&name, patch).await
             }
             Kind::StatefulSet => self.edit_set(&name).await,
+            Kind::Vip => self.hand.patch::<Vip>(&name, label).await,
+            Kind::IpPool => {
+                let namespace = self.any(Kind::Namespace);
+                let patch = spec::ip_pool_edit(namespace.as_ref());
+                self.hand.patch::<IpPool>(&name, patch).await
+            }
         }
     }
 
@@ -285,6 +309,8 @@ impl Run {
             Kind::Service => self.delete_service(&name).await?,
             Kind::Vpc => self.hand.remove::<Vpc>(&name).await?,
             Kind::StatefulSet => self.delete_set(&name).await?,
+            Kind::Vip => self.hand.remove::<Vip>(&name).await?,
+            Kind::IpPool => self.hand.remove::<IpPool>(&name).await?,
         };
         let objects = self.objects.entry(kind).or_default();
         objects.retain(|it| *it != name);

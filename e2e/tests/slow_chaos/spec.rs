@@ -11,6 +11,8 @@ use crate::object::Name;
 
 /// Nodes that run.
 const NODES: [&str; 2] = ["n1", "n2"];
+const POOL: &str = "ovn.kubernetes.io/ip_pool";
+const DEFAULT_SUBNET: &str = "ovn-default";
 /// Of every StatefulSet, most of the time.
 pub(crate) const REPLICAS: u32 = 2;
 
@@ -42,15 +44,45 @@ impl User {
     }
 }
 
-/// In a subnet that it names, with an address that it wants, or neither.
-pub(crate) fn pod(random: &mut Rng, (namespace, name): &Name, subnet: Option<&Name>) -> Value {
+/// In a subnet that it names, with an address of a pool that it names, or neither.
+pub(crate) fn pod(
+    random: &mut Rng,
+    (namespace, name): &Name,
+    subnet: Option<&Name>,
+    pool: Option<&Name>,
+) -> Value {
     let node = random.choice(NODES).unwrap_or("n1");
     let pod = objects::pod(name).in_namespace(namespace).on(node);
-    let pod = match subnet {
-        Some((_, subnet)) => pod.annotation("ovn.kubernetes.io/logical_switch", subnet),
-        None => pod,
+    let pod = match (subnet, pool) {
+        (Some((_, subnet)), _) => pod.annotation("ovn.kubernetes.io/logical_switch", subnet),
+        (None, Some((_, pool))) => pod.annotation(POOL, pool),
+        (None, None) => pod,
     };
     json!(pod.build())
+}
+
+/// An address of that subnet, or of the default one.
+pub(crate) fn vip(subnet: Option<&Name>) -> Value {
+    let subnet = subnet.map_or(DEFAULT_SUBNET, |(_, name)| name);
+    json!({"spec": {"subnet": subnet}})
+}
+
+/// Ten addresses of the default subnet, for those who name it and for a namespace.
+pub(crate) fn ip_pool(user: User, number: u32, namespace: Option<&Name>) -> Value {
+    let third = match user {
+        User::X => 220,
+        User::Y => 221,
+    };
+    let first = number % 20 * 10 + 1;
+    let range = format!("10.16.{third}.{first}..10.16.{third}.{}", first + 9);
+    let names: Vec<&String> = namespace.iter().map(|(_, name)| name).collect();
+    json!({"spec": {"subnet": DEFAULT_SUBNET, "ips": [range], "namespaces": names}})
+}
+
+/// For another namespace, or for none.
+pub(crate) fn ip_pool_edit(namespace: Option<&Name>) -> Value {
+    let names: Vec<&String> = namespace.iter().map(|(_, name)| name).collect();
+    json!({"spec": {"namespaces": names}})
 }
 
 /// A /24, of which the /23 belongs to nobody else.
@@ -146,7 +178,7 @@ pub(crate) fn stateful_set(user: User, number: u32) -> Value {
     let pool = pool.collect::<Vec<_>>().join(",");
     let metadata = json!({
         "labels": {"app": "x"},
-        "annotations": {"ovn.kubernetes.io/ip_pool": pool},
+        "annotations": {POOL: pool},
     });
     let containers = json!([{"name": "main", "image": "lab"}]);
     json!({"spec": {
@@ -170,7 +202,7 @@ pub(crate) fn member(
     ordinal: u32,
 ) -> Result<(Name, Value)> {
     let member = member_name(name, ordinal);
-    let mut pod = pod(random, &member, None);
+    let mut pod = pod(random, &member, None, None);
     let template = set
         .spec
         .as_ref()

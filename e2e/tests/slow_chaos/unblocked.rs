@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Result, ensure};
-use api::{Subnet, Vpc};
+use api::{Subnet, Vip, Vpc};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Resource, ResourceExt,
-    api::{ListParams, ObjectMeta},
+    api::{DeleteParams, ListParams, ObjectMeta},
 };
 use serde::de::DeserializeOwned;
 use testkit::{Lab, audit::deletions_ended, wait_until};
@@ -15,8 +15,8 @@ use testkit::{Lab, audit::deletions_ended, wait_until};
 const PATIENCE: Duration = Duration::from_mins(2);
 const SUBNET: &str = "ovn.kubernetes.io/logical_switch";
 
-/// Deletes the subnets of VPCs that are being deleted or gone, and the pods of such subnets; then
-/// every deletion ends.
+/// Deletes the subnets of VPCs that are being deleted or gone, and the pods and VIPs of such
+/// subnets; then every deletion ends.
 pub(crate) async fn deletions(lab: &Lab) -> Result<()> {
     wait_until("nothing blocks a deletion", PATIENCE, async || {
         let vpcs = living(list::<Vpc>(lab).await?);
@@ -25,9 +25,14 @@ pub(crate) async fn deletions(lab: &Lab) -> Result<()> {
             .into_iter()
             .partition::<Vec<_>, _>(|subnet| vpcs.contains(vpc(subnet)));
         for subnet in &lost {
-            delete_subnet(lab, subnet).await?;
+            delete(lab, subnet).await?;
         }
         let kept = living(kept);
+        for vip in list::<Vip>(lab).await? {
+            if !kept.contains(&vip.spec.subnet) {
+                delete(lab, &vip).await?;
+            }
+        }
         let pods = list::<Pod>(lab).await?;
         let blocking = pods.iter().filter(|pod| {
             let subnet = pod.annotations().get(SUBNET);
@@ -55,12 +60,13 @@ fn vpc(subnet: &Subnet) -> &str {
     }
 }
 
-async fn delete_subnet(lab: &Lab, subnet: &Subnet) -> Result<()> {
-    let subnets: Api<Subnet> = Api::all(lab.api_server()?.client()?);
-    match subnets
-        .delete(&subnet.name_any(), &kube::api::DeleteParams::default())
-        .await
-    {
+async fn delete<K>(lab: &Lab, object: &K) -> Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let objects: Api<K> = Api::all(lab.api_server()?.client()?);
+    let (name, parameters) = (object.name_any(), DeleteParams::default());
+    match objects.delete(&name, &parameters).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         deleted => Ok(deleted.map(drop)?),
     }
