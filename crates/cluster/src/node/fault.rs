@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use testkit::wait_until;
 
-use super::{Node, PROGRAMS, RUNTIME};
+use super::{Node, PATIENCE, PROGRAMS, RUNTIME};
 use crate::{
     cgroup, network,
     program::{self, Program},
 };
+
+/// Where kubelet tells how it is (its setting `healthzPort`).
+const HEALTHZ: &str = "http://127.0.0.1:10248/healthz";
 
 // === impl Node ===
 
@@ -24,17 +28,34 @@ impl Node {
     /// Starts those of containerd, kubelet and kube-proxy that do not run, as systemd would.
     ///
     /// # Errors
-    /// The node is off, or containerd does not answer in time.
+    /// The node is off, or containerd or kubelet does not answer in time.
     pub async fn start_again(&self) -> Result<()> {
         if !self.runs(RUNTIME)? {
             self.start_runtime().await?;
         }
-        for program in PROGRAMS {
-            if !self.runs(program)? {
-                self.spawn(program)?;
+        self.keep_kubernetes().await
+    }
+
+    /// Starts kubelet and kube-proxy until kubelet answers: it ends when containerd, which answers
+    /// already, has not found its pods again yet.
+    async fn keep_kubernetes(&self) -> Result<()> {
+        let what = format!("kubelet of {} answers", self.name());
+        wait_until(&what, PATIENCE, async || {
+            for program in PROGRAMS {
+                self.spawn_missing(program)?;
             }
+            let healthz = ["wget", "-q", "-O", "-", HEALTHZ];
+            let wget = self.command("busybox")?.args(healthz);
+            wget.read().map(drop)
+        })
+        .await
+    }
+
+    fn spawn_missing(&self, program: &str) -> Result<()> {
+        if self.runs(program)? {
+            return Ok(());
         }
-        Ok(())
+        self.spawn(program)
     }
 
     fn runs(&self, program: &str) -> Result<bool> {
@@ -54,11 +75,11 @@ impl Node {
     /// Gives it power again: containerd, kubelet and kube-proxy start on what is on the disk.
     ///
     /// # Errors
-    /// It was not off, or containerd does not answer in time.
+    /// It was not off, or containerd or kubelet does not answer in time.
     pub async fn power_on(&self) -> Result<()> {
         self.boot_up()?;
         self.start_runtime().await?;
-        self.start_kubernetes()
+        self.keep_kubernetes().await
     }
 
     /// The network namespace of a pod that runs on the node.
