@@ -30,6 +30,8 @@ pub mod key {
     pub const ROUTED: &str = "routed";
     /// [`GENEVE`](super::GENEVE) (also with VXLAN tunnels) or [`VLAN`](super::VLAN).
     pub const NETWORK_TYPE: &str = "network_type";
+    /// Addresses and ranges of the subnet that pods do not get, separated by commas; on namespaces.
+    pub const EXCLUDE_IPS: &str = "exclude_ips";
     /// How the pod is attached, `veth-pair` or `internal-port`.
     pub const POD_NIC_TYPE: &str = "pod_nic_type";
     /// Name of the logical switch port of a node, on nodes only.
@@ -45,9 +47,19 @@ pub const CLAIMANT_UID: &str = "ovn.kubernetes.io/claimant-uid";
 /// On a `Subnet`: the MAC of the router's port in it, where Kube-OVN had chosen one before us.
 pub const ROUTER_MAC: &str = "ovn.kubernetes.io/router-port-mac";
 
+/// On a `Subnet`: the network that it was accepted with, `<vpc> <cidrs> <gateways>`. Of two subnets
+/// that want the same addresses, the one that has them keeps them.
+pub const ACCEPTED: &str = "ovn.kubernetes.io/accepted-network";
+
 /// Label of an `IP` object: name of its subnet. A second label has that name as its key and an
 /// empty value, so a subnet's addresses are counted by the presence of a label.
 pub const SUBNET_LABEL: &str = "ovn.kubernetes.io/subnet";
+
+/// Keeps a `Subnet` until its addresses are given back.
+pub const FINALIZER: &str = "kube-ovn-controller";
+
+/// The same as later releases of Kube-OVN write it, and what keeps a `Vpc` until it has no subnet.
+pub const LATER_FINALIZER: &str = "kubeovn.io/kube-ovn-controller";
 
 /// The value of a flag that is set.
 pub const TRUE: &str = "true";

@@ -24,6 +24,7 @@ pub mod ip;
 pub mod ip_pool;
 pub mod provider_network;
 mod rule;
+pub mod selector;
 pub mod subnet;
 pub mod vip;
 pub mod vlan;
@@ -37,10 +38,11 @@ pub use ip_pool::{IpPool, IpPoolSpec, IpPoolStatus};
 pub use provider_network::{
     CustomInterface, ProviderNetwork, ProviderNetworkSpec, ProviderNetworkStatus,
 };
+pub use selector::{LabelExpression, LabelSelector};
 pub use subnet::{Subnet, SubnetSpec, SubnetStatus};
 pub use vip::{Vip, VipSpec, VipStatus};
 pub use vlan::{Vlan, VlanSpec, VlanStatus};
-pub use vpc::{StaticRoute, Vpc, VpcSpec, VpcStatus};
+pub use vpc::{PolicyRoute, StaticRoute, Vpc, VpcPeering, VpcSpec, VpcStatus};
 pub use vpc_nat_gateway::{
     DnatRule, Eip, FloatingIpRule, SnatRule, VpcNatGateway, VpcNatGatewaySpec, VpcNatGatewayStatus,
 };

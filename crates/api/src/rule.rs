@@ -57,6 +57,20 @@ pub(crate) fn address_pair(field: &str) -> Rule {
     on_text(field, pair_of("isIP"), fault)
 }
 
+/// Addresses, which the API server has not the time to compare.
+pub(crate) fn next_hops(field: &str) -> Rule {
+    let fault = "are not IP addresses; write them like 10.0.0.1,10.0.0.2, without spaces";
+    on_text(field, "self.split(',', 8).all(p, isIP(p))", fault)
+}
+
+pub(crate) fn next_hop_of_reroute() -> Rule {
+    let has_next_hop = "(has(self.nextHopIP) && self.nextHopIP != '')";
+    let message = "nextHopIP belongs to the action reroute, and to no other; set or remove it";
+    Rule::new(format!("(self.action == 'reroute') == {has_next_hop}"))
+        .message(Message::Message(message.to_owned()))
+        .field_path(".nextHopIP")
+}
+
 pub(crate) fn cidr_pair(field: &str) -> Rule {
     let fault = "is not a CIDR or two, IPv4 first; write it like 10.0.0.0/16 or \
                  10.0.0.0/16,fd00::/64, without spaces";
@@ -193,6 +207,17 @@ pub(crate) fn egress_gateway_family() -> Rule {
          self.externalEgressGateway.contains(':') == self.cidrBlock.contains(':'))",
         "is of another family than cidrBlock; give an address of the same",
     )
+}
+
+/// Who is the gateway is said twice since Kube-OVN 1.9.
+pub(crate) fn one_gateway() -> Rule {
+    let message = "logicalGateway and underlayGateway contradict each other: they are opposites; \
+                   leave one of them out";
+    let cel = "!has(self.logicalGateway) || !self.logicalGateway || \
+               !has(self.underlayGateway) || !self.underlayGateway";
+    Rule::new(cel)
+        .message(Message::Message(message.to_owned()))
+        .field_path(".logicalGateway")
 }
 
 // === the whole object ===

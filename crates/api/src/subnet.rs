@@ -5,7 +5,7 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::{rule, vpc};
+use crate::{LabelSelector, rule, vpc};
 
 mod status;
 
@@ -56,7 +56,8 @@ pub const CENTRALIZED: &str = "centralized";
     validation = rule::gateway_inside_cidr(),
     validation = rule::egress_gateway_without_nat(),
     validation = rule::egress_gateway_with_table(),
-    validation = rule::egress_gateway_family()
+    validation = rule::egress_gateway_family(),
+    validation = rule::one_gateway()
 )]
 pub struct SubnetSpec {
     /// Whether namespaces of the VPC that no subnet names use this one.
@@ -73,6 +74,9 @@ pub struct SubnetSpec {
     /// Namespaces whose pods are on this subnet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<String>,
+    /// Namespaces that no subnet names are on this one when one of these selects them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespace_selectors: Vec<LabelSelector>,
     /// `<v4>`, `<v6>` or `<v4>,<v6>`, each a CIDR.
     #[serde(default)]
     #[schemars(length(max = 128))]
@@ -105,6 +109,13 @@ pub struct SubnetSpec {
     /// Names of the gateway nodes, separated by commas.
     #[serde(default)]
     pub gateway_node: String,
+    /// Further gateway nodes: those that one of these selects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gateway_node_selectors: Vec<LabelSelector>,
+    /// Whether all gateway nodes carry traffic at once. They do when it is absent, as in Kube-OVN
+    /// 1.7.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enable_ecmp: Option<bool>,
     /// Whether traffic that leaves the overlay has the address of its gateway node.
     #[serde(default)]
     pub nat_outgoing: bool,
@@ -143,6 +154,17 @@ pub struct SubnetSpec {
     /// Whether the gateway is the physical network's, so that no logical router is connected.
     #[serde(default)]
     pub underlay_gateway: bool,
+    /// The opposite of `underlayGateway`, as Kube-OVN 1.9 and later have it: whether the logical
+    /// router is the gateway of an underlay subnet. Where it is absent, `underlayGateway` decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logical_gateway: Option<bool>,
+    /// Whether pods start without waiting for an answer of a physical gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disable_gateway_check: Option<bool>,
+    /// Largest packet of the pods, in bytes; what fits through the tunnels when it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 68, max = 65535))]
+    pub mtu: Option<u32>,
     /// Accepted, without effect: there is no OVN interconnection.
     #[serde(default)]
     pub disable_inter_connection: bool,

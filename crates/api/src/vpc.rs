@@ -14,6 +14,15 @@ pub const POLICY_DST: &str = "policyDst";
 /// [`StaticRoute::policy`] of a route chosen by source.
 pub const POLICY_SRC: &str = "policySrc";
 
+/// [`PolicyRoute::action`]: the packet is routed as usual.
+pub const ALLOW: &str = "allow";
+
+/// [`PolicyRoute::action`]: the packet is lost.
+pub const DROP: &str = "drop";
+
+/// [`PolicyRoute::action`]: the packet goes to `nextHopIP`.
+pub const REROUTE: &str = "reroute";
+
 /// An address space of its own, with one logical router.
 #[derive(
     CustomResource, Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema,
@@ -39,6 +48,18 @@ pub struct VpcSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1024))]
     pub static_routes: Vec<StaticRoute>,
+    /// What happens to packets before they are routed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub policy_routes: Vec<PolicyRoute>,
+    /// Other VPCs that the logical router is connected to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub vpc_peerings: Vec<VpcPeering>,
+    /// Subnet for namespaces of this VPC that no subnet names. Where it is absent, the subnet with
+    /// `default` is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub default_subnet: String,
 }
 
 /// One route of a VPC's logical router.
@@ -61,6 +82,52 @@ pub struct StaticRoute {
     #[schemars(length(max = 64))]
     #[x_kube(validation = rule::address("nextHopIP"))]
     pub next_hop_ip: String,
+}
+
+/// What happens to packets that match.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("required" = ["match", "action"]))]
+#[x_kube(validation = rule::next_hop_of_reroute())]
+pub struct PolicyRoute {
+    /// The greatest that matches counts.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 32767))]
+    pub priority: i64,
+    /// Which packets, as an expression of OVN such as `ip4.src == 10.0.1.0/24`.
+    #[serde(default, rename = "match")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub matches: String,
+    /// `allow`, `drop` or `reroute`.
+    #[serde(default)]
+    #[schemars(extend("enum" = [ALLOW, DROP, REROUTE]))]
+    pub action: String,
+    /// Next routers of `reroute`, one or several of one family, separated by commas.
+    #[serde(
+        default,
+        rename = "nextHopIP",
+        skip_serializing_if = "String::is_empty"
+    )]
+    #[schemars(length(max = 256))]
+    #[x_kube(validation = rule::or_empty(rule::next_hops("nextHopIP")))]
+    pub next_hop_ip: String,
+}
+
+/// A link to the logical router of another VPC, which has to name this one, too.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("required" = ["remoteVpc", "localConnectIP"]))]
+pub struct VpcPeering {
+    /// Name of the other VPC.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 253))]
+    pub remote_vpc: String,
+    /// This VPC's address on the link with its prefix length, such as `169.254.0.1/30`, or two of
+    /// both families separated by a comma.
+    #[serde(default, rename = "localConnectIP")]
+    #[schemars(length(max = 128))]
+    #[x_kube(validation = rule::cidr_pair("localConnectIP"))]
+    pub local_connect_ip: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
