@@ -67,6 +67,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CIDR")]
     service_cluster_ip_range: Option<CidrPair>,
 
+    /// Address where pods reach the Kubernetes API server; no subnet of the default VPC may contain
+    /// it
+    #[arg(long, env = "KUBERNETES_SERVICE_HOST", value_name = "ADDRESS")]
+    api_server_address: Option<String>,
+
     /// Where gRPC is served, `unix:<path>` [default: unix:/run/kube-ovn/controller.sock where its
     /// folder exists]
     #[arg(long, value_name = "ADDRESS", value_parser = unix_socket)]
@@ -111,6 +116,11 @@ impl Args {
             },
             subnet: self.default_ls.clone(),
         }
+    }
+
+    /// `None` when it is not given, or is a name.
+    pub(crate) fn api_server(&self) -> Option<IpAddr> {
+        self.api_server_address.as_ref()?.parse().ok()
     }
 
     pub(crate) fn bootstrap(&self) -> Bootstrap {

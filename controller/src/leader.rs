@@ -1,7 +1,8 @@
 //! What only the leader does: it alone writes, to the northbound database and to Kubernetes.
 //!
 //! ```text
-//! index listed, NB read --> stand by --lease won--> bootstrap, recorder, reporter, canary, chassis, sync
+//! index listed, NB read --> stand by --lease won--> bootstrap, recorder, editor, reporter, canary,
+//!                                                      |              chassis, sync
 //!                                                      |
 //!                    exit <--lease lost, canary mute---+
 //! ```
@@ -15,7 +16,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use controller_index::{Shared, Verdicts};
-use controller_status::{Bootstrap, PoolReporter, Recorder, Reporter, Writer};
+use controller_status::{Bootstrap, Editor, PoolReporter, Recorder, Reporter, Writer};
 use controller_sync::chassis::Chassis;
 use controller_sync::{Canary, Metrics, Sync};
 use kit::backoff::Backoff;
@@ -134,6 +135,9 @@ impl Leader {
         let pools = PoolReporter::new(self.index.clone(), recorder.contents(), writer.clone());
         tasks.spawn("pools", pools.run(shutdown.clone()));
         let (index, usages) = (self.index.clone(), recorder.usages());
+        let editor = Editor::new(self.index.clone(), writer.clone());
+        let editor = editor.while_permitted(permit.clone());
+        tasks.spawn("editor", editor.run(shutdown.clone()));
         let reporter = Reporter::new(index, verdicts.clone(), usages, writer.clone());
         tasks.spawn("recorder", recorder.run(shutdown.clone()));
         tasks.spawn("reporter", reporter.run(shutdown.clone()));

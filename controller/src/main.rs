@@ -65,7 +65,8 @@ async fn run(args: &Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let metrics = Metrics::register(&registry)?;
     let readiness = Readiness::new();
     let warm = readiness.condition("warm");
-    let index = Shared::new(Index::new(args.defaults()));
+    let index = Index::new(args.defaults()).with_api_server(args.api_server());
+    let index = Shared::new(index);
     clock::tick(&index);
     let (clients, secured) = databases(args, &kubernetes)?;
     let nb = clients.northbound.0.clone();
@@ -128,6 +129,7 @@ fn spawn_watches(tasks: &mut Tasks, client: &Client, index: &Shared, shutdown: &
         "watch-stateful-sets" => apps::StatefulSet,
         "watch-ip-pools" => api::IpPool,
         "watch-vips" => api::Vip,
+        "watch-namespaces" => core::Namespace,
     }
 }
 

@@ -1,16 +1,22 @@
 //! The typed store of intent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use controller_plan::{Inputs, Settings, Vpc};
+use controller_plan::{Inputs, Settings};
 use k8s_openapi::jiff::Timestamp;
 use model::{IpPoolName, NodeName, Owner, PodKey, ServiceKey, SubnetName, VipName, VpcName};
 
+use crate::acceptance::Acceptance;
+use crate::binding::Bindings;
 use crate::claimant::Claimant;
 use crate::endpoint_slice::{EndpointSlice, SliceKey};
 use crate::ip_pool::IpPool;
+use crate::kept::Kept;
 use crate::kind::{Kind, ObjectName, TableEdit, Watched};
+use crate::life::LifePhase;
 use crate::listing::Parsed;
+use crate::namespace::Namespace;
 use crate::node::Node;
 use crate::pod::Pod;
 use crate::record::Record;
@@ -20,6 +26,7 @@ use crate::subnet::Subnet;
 use crate::table::Table;
 use crate::text::Rejected;
 use crate::vip::Vip;
+use crate::vpc::Vpc;
 
 /// What the controller was started with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +41,14 @@ pub struct Defaults {
 pub struct Index {
     pub(crate) defaults: Defaults,
     pub(crate) inputs: Inputs,
+    /// Where pods reach the API server.
+    pub(crate) api_server: Option<IpAddr>,
+    pub(crate) namespaces: Table<String, Namespace>,
+    pub(crate) bindings: Bindings,
+    pub(crate) acceptances: BTreeMap<SubnetName, Acceptance>,
+    pub(crate) kept: BTreeSet<Kept>,
+    /// Subnets or VPCs changed, and what they mean for one another was not looked at yet.
+    is_unsettled: bool,
     pub(crate) vpcs: Table<VpcName, Vpc>,
     pub(crate) subnets: Table<SubnetName, Subnet>,
     pub(crate) records: Table<String, Record>,
@@ -65,6 +80,7 @@ pub struct Index {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     pub uid: String,
+    pub phase: LifePhase,
     pub why: Rejected,
 }
 
@@ -75,6 +91,12 @@ impl Index {
         Self {
             inputs: Inputs::new(defaults.settings.clone()),
             defaults,
+            api_server: None,
+            namespaces: Table::default(),
+            bindings: Bindings::default(),
+            acceptances: BTreeMap::new(),
+            kept: BTreeSet::new(),
+            is_unsettled: false,
             vpcs: Table::default(),
             subnets: Table::default(),
             records: Table::default(),
@@ -99,11 +121,20 @@ impl Index {
         }
     }
 
+    /// No subnet of the default VPC may contain this address, where pods reach the API server.
+    pub fn with_api_server(self, address: Option<IpAddr>) -> Self {
+        Self {
+            api_server: address,
+            ..self
+        }
+    }
+
     /// An object was created or changed.
     pub fn apply<K: Watched>(&mut self, object: &K) {
         if let Some(parsed) = Parsed::of(object) {
             self.take_over(parsed);
         }
+        self.settle();
     }
 
     pub(crate) fn take_over<K: Watched>(&mut self, parsed: Parsed<K>) {
@@ -116,6 +147,7 @@ impl Index {
             self.rejected.remove(&name);
             return;
         };
+        self.keep_rejected(&name);
         if self.rejected.insert(name.clone(), rejection.clone()) != Some(rejection) {
             self.newly_rejected.insert(name);
         }
@@ -126,6 +158,19 @@ impl Index {
         self.rejected.remove(&ObjectName::of(object));
         if let Some(key) = object.key() {
             self.write::<K>(key, None);
+        }
+        self.settle();
+    }
+
+    pub(crate) fn unsettle(&mut self) {
+        self.is_unsettled = true;
+    }
+
+    /// Looks at what subnets and VPCs mean for one another, once for all that changed.
+    pub(crate) fn settle(&mut self) {
+        if std::mem::take(&mut self.is_unsettled) {
+            self.accept_subnets();
+            self.bind_all();
         }
     }
 
@@ -160,6 +205,10 @@ impl Index {
         &self.records
     }
 
+    pub const fn namespaces(&self) -> &Table<String, Namespace> {
+        &self.namespaces
+    }
+
     pub const fn nodes(&self) -> &Table<NodeName, Node> {
         &self.nodes
     }
@@ -181,20 +230,10 @@ impl Index {
         &self.rejected
     }
 
-    /// The subnet that a pod belongs to: the one its annotation names, else the one that names its
-    /// namespace, else the default one.
+    /// The subnet that a pod belongs to: the one its annotation names, else that of its namespace.
     pub fn subnet_of(&self, key: &PodKey, pod: &Pod) -> SubnetName {
-        let bound = || {
-            let binds = |subnet: &Subnet| subnet.namespaces.contains(&key.namespace);
-            self.subnets
-                .iter()
-                .find(|(_, subnet)| binds(subnet))
-                .map(|(name, _)| name.clone())
-        };
         let wished = pod.wish.as_ref().ok().and_then(|wish| self.wished(wish));
-        wished
-            .or_else(bound)
-            .unwrap_or_else(|| self.defaults.subnet.clone())
+        wished.unwrap_or_else(|| self.subnet_of_namespace(&key.namespace).clone())
     }
 
     /// The owners to plan again; they are clean from now on.

@@ -19,6 +19,7 @@ pub enum Kind {
     StatefulSet,
     IpPool,
     Vip,
+    Namespace,
 }
 
 /// A Kubernetes kind that has a table.
@@ -87,7 +88,7 @@ impl fmt::Display for ObjectName {
 // === impl Kind ===
 
 impl Kind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Vpc,
         Self::Subnet,
         Self::Ip,
@@ -98,6 +99,7 @@ impl Kind {
         Self::StatefulSet,
         Self::IpPool,
         Self::Vip,
+        Self::Namespace,
     ];
 
     /// The kind's name in Kubernetes.
@@ -113,6 +115,7 @@ impl Kind {
             Self::StatefulSet => "StatefulSet",
             Self::IpPool => "IPPool",
             Self::Vip => "Vip",
+            Self::Namespace => "Namespace",
         }
     }
 
@@ -120,7 +123,7 @@ impl Kind {
     pub const fn api_version(self) -> &'static str {
         match self {
             Self::Vpc | Self::Subnet | Self::Ip | Self::IpPool | Self::Vip => "kubeovn.io/v1",
-            Self::Node | Self::Pod | Self::Service => "v1",
+            Self::Node | Self::Pod | Self::Service | Self::Namespace => "v1",
             Self::EndpointSlice => "discovery.k8s.io/v1",
             Self::StatefulSet => "apps/v1",
         }

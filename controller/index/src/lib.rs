@@ -9,16 +9,22 @@
 //! There is one module for each Kubernetes kind. Past this point no address is a `String`. The
 //! index never reads the northbound database.
 
+mod acceptance;
+mod binding;
 mod claimant;
 mod deps;
 mod endpoint_slice;
 mod index;
 mod ip_pool;
+mod kept;
 mod kind;
+mod life;
 mod listing;
+mod namespace;
 mod node;
 mod pod;
 mod record;
+mod selector;
 mod service;
 mod shared;
 mod stateful_set;
@@ -29,16 +35,21 @@ mod verdict;
 mod vip;
 mod vpc;
 
+pub use acceptance::{Acceptance, Accepted, Effect, Fault, InvalidAccepted};
 pub use claimant::Claimant;
 pub use controller_plan::{Inputs, Problem, Settings};
 pub use endpoint_slice::{EndpointPort, EndpointSlice, SliceKey};
 pub use index::{Defaults, Index, Rejection};
 pub use ip_pool::IpPool;
+pub use kept::Kept;
 pub use kind::{Kind, ObjectName, Watched};
+pub use life::{Life, LifePhase};
 pub use listing::Listing;
+pub use namespace::{Binding, Namespace};
 pub use node::Node;
 pub use pod::{Allocation, NetworkMode, Phase, Pod, Pool, Wish};
 pub use record::Record;
+pub use selector::Selector;
 pub use service::{Service, ServicePort};
 pub use shared::Shared;
 pub use stateful_set::{Place, STATEFUL_SET, SetKey, StatefulSet};
@@ -46,3 +57,4 @@ pub use subnet::{Provision, Subnet};
 pub use text::Rejected;
 pub use verdict::{Verdict, Verdicts};
 pub use vip::{VIP, Vip};
+pub use vpc::Vpc;

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::index::{Index, Rejection};
 use crate::kind::{ObjectName, Watched};
+use crate::life::Life;
 use crate::text::uid;
 
 /// All objects of a kind, while they are being listed. They are parsed as they come: the objects
@@ -67,6 +68,7 @@ impl<K: Watched> Parsed<K> {
             row,
             rejection: complaint.map(|why| Rejection {
                 uid: uid(object.meta()),
+                phase: Life::of(object.meta()).phase,
                 why,
             }),
         })
@@ -99,6 +101,7 @@ impl Index {
         for parsed in listed {
             self.take_over(parsed);
         }
+        self.settle();
         self.synced.insert(K::KIND);
     }
 }

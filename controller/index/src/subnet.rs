@@ -6,20 +6,37 @@ use std::net::IpAddr;
 use controller_plan as plan;
 use model::{AddressRange, CidrPair, DualStack, MacAddr, Owner, SubnetName, VpcName};
 
+use crate::acceptance::{Accepted, Effect, Fault};
 use crate::index::Index;
+use crate::kept::Kept;
 use crate::kind::{Kind, TableEdit, Watched};
+use crate::life::{Life, declared};
+use crate::selector::Selector;
 use crate::table::Table;
 use crate::text::{Rejected, parse, require};
 
+mod completed;
+
 /// A subnet as declared, defaults filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Subnet {
     pub network: plan::Subnet,
     pub excludes: Vec<AddressRange>,
+    /// The namespaces that it names.
     pub namespaces: BTreeSet<String>,
+    /// It also has namespaces that one of these selects.
+    pub selectors: Vec<Selector>,
     pub provision: Provision,
     /// The recorded MAC of the router's port.
     pub router_mac: Option<MacAddr>,
+    /// Whether it is for namespaces of its VPC that no subnet names.
+    pub is_default: bool,
+    pub life: Life,
+    /// What is wrong with it by itself.
+    pub faults: Vec<Fault>,
+    /// The object without what is no intent.
+    pub object: api::Subnet,
+    accepted: Option<Accepted>,
 }
 
 /// What a subnet provides.
@@ -29,6 +46,40 @@ pub enum Provision {
     Network,
     /// Addresses alone, for the network of another CNI plugin.
     AddressesOnly,
+}
+
+// === impl Subnet ===
+
+impl Subnet {
+    /// The network that it was accepted with in its VPC, if it was.
+    pub fn accepted(&self) -> Option<&Accepted> {
+        self.accepted
+            .as_ref()
+            .filter(|it| it.vpc == self.network.vpc)
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.network.router_link == plan::RouterLink::Connected
+    }
+
+    /// The routing table on nodes that is for its egress gateway.
+    pub(crate) fn egress_table(&self) -> Option<i64> {
+        let spec = &self.object.spec;
+        let has_gateway = !spec.external_egress_gateway.is_empty();
+        spec.policy_routing_table_id.filter(|_| has_gateway)
+    }
+
+    /// The network with these CIDRs: those declared, or those accepted before.
+    pub(crate) fn network_with(&self, cidrs: CidrPair) -> plan::Subnet {
+        let former = self.accepted().filter(|it| it.cidrs == cidrs);
+        let gateways = former.map(|it| it.gateways);
+        let gateways = gateways.filter(|_| cidrs != self.network.cidrs);
+        plan::Subnet {
+            cidrs,
+            gateways: gateways.unwrap_or(self.network.gateways),
+            ..self.network.clone()
+        }
+    }
 }
 
 impl Watched for api::Subnet {
@@ -45,30 +96,37 @@ impl Watched for api::Subnet {
         let cidrs: CidrPair = require("spec.cidrBlock", &spec.cidr_block)?;
         let vpc = parse("spec.vpc", &spec.vpc)?;
         let vpc = vpc.map_or_else(|| require::<VpcName>("spec.vpc", api::vpc::DEFAULT), Ok)?;
-        let excludes: Result<_, _> = spec
-            .exclude_ips
-            .iter()
-            .map(|text| require("spec.excludeIps", text))
+        let (excludes, faults) = lenient("spec.excludeIps", &spec.exclude_ips, Effect::Blocks);
+        let selectors = spec.namespace_selectors.iter();
+        let selectors: Result<_, _> = selectors
+            .map(|it| Selector::parse("spec.namespaceSelectors", it))
             .collect();
+        let annotations = self.metadata.annotations.as_ref();
+        let accepted = annotations.and_then(|all| all.get(api::annotation::ACCEPTED));
         Ok(Subnet {
             network: plan::Subnet {
                 vpc,
                 gateways: gateways(&cidrs, &spec.gateway)?,
                 cidrs,
                 gateway_mode: gateway_mode(&spec.gateway_type)?,
-                router_link: if spec.underlay_gateway {
-                    plan::RouterLink::Absent
-                } else {
-                    plan::RouterLink::Connected
-                },
+                router_link: router_link(spec),
             },
-            excludes: excludes?,
+            excludes,
             namespaces: spec.namespaces.iter().cloned().collect(),
+            selectors: selectors?,
             provision: match spec.provider.as_str() {
                 "" | api::subnet::OVN => Provision::Network,
                 _ => Provision::AddressesOnly,
             },
             router_mac: router_mac(self),
+            is_default: spec.default,
+            life: Life::of(&self.metadata),
+            faults,
+            accepted: accepted.and_then(|text| text.parse().ok()),
+            object: Self {
+                status: None,
+                ..declared(self)
+            },
         })
     }
 
@@ -79,27 +137,16 @@ impl Watched for api::Subnet {
     fn derive(index: &mut Index, TableEdit(edit): TableEdit<Self>) {
         let router_mac = edit.new.as_ref().and_then(|it| it.router_mac);
         index.derive_router_mac(&edit.key, router_mac);
-        let network = edit
-            .new
-            .as_ref()
-            .filter(|new| new.provision == Provision::Network);
-        match network {
-            Some(subnet) => {
-                index
-                    .inputs
-                    .subnets
-                    .insert(edit.key.clone(), subnet.network.clone());
-            }
-            None => {
-                index.inputs.subnets.remove(&edit.key);
-            }
+        let (old, new) = (edit.old.as_ref(), edit.new.as_ref());
+        index.bindings.replace(&edit.key, old, new);
+        let vpcs = [old, new].into_iter().flatten();
+        let vpcs: BTreeSet<VpcName> = vpcs.map(|it| it.network.vpc.clone()).collect();
+        for vpc in vpcs {
+            index.keep(Kept::Vpc(vpc));
         }
-        let vpcs = [&edit.old, &edit.new]
-            .into_iter()
-            .flatten()
-            .map(|s| s.network.vpc.clone());
-        index.dirty_subnet(&edit.key, vpcs.collect());
-        index.changed_subnets.insert(edit.key);
+        index.unsettle();
+        index.changed_subnets.insert(edit.key.clone());
+        index.keep(Kept::Subnet(edit.key));
         index.reconsider_waiting();
     }
 }
@@ -121,6 +168,34 @@ impl Index {
             self.dirty.insert(Owner::Subnet(name.clone()));
             self.changed_subnets.insert(name.clone());
         }
+    }
+}
+
+/// The entries that can be read, and what is wrong with the others.
+fn lenient<T>(field: &str, texts: &[String], effect: Effect) -> (Vec<T>, Vec<Fault>)
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    let (mut values, mut faults) = (Vec::new(), Vec::new());
+    for text in texts {
+        match require(field, text) {
+            Ok(value) => values.push(value),
+            Err(why) => faults.push(Fault { why, effect }),
+        }
+    }
+    (values, faults)
+}
+
+/// Kube-OVN 1.7 asks whether the gateway is a physical one, later releases whether it is not.
+fn router_link(spec: &api::SubnetSpec) -> plan::RouterLink {
+    let is_physical = match spec.logical_gateway {
+        Some(logical) => !logical && !spec.vlan.is_empty(),
+        None => false,
+    };
+    if is_physical || spec.underlay_gateway {
+        plan::RouterLink::Absent
+    } else {
+        plan::RouterLink::Connected
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use controller_index::{Defaults, Index, Settings};
 use controller_plan::plan;
-use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use model::{Owner, SubnetName, VpcName};
 use proptest::prelude::*;
@@ -21,12 +21,22 @@ enum Object {
     Pod(Pod),
     Service(Service),
     Slice(EndpointSlice),
+    Namespace(Namespace),
 }
 
 #[derive(Debug, Clone)]
 enum Event {
     Apply(Object),
     Delete(Object),
+}
+
+/// What there is to say of subnets and namespaces.
+fn said(index: &Index) -> Vec<String> {
+    let subnets = index.subnets().iter();
+    let faults = subnets.map(|(name, _)| format!("{name} {:?}", index.acceptance(name)));
+    let bound = ["d", "t", "x"].map(|it| format!("{it} {}", index.subnet_of_namespace(it)));
+    let told = ["d", "t"].map(|it| format!("{it} {:?}", index.binding_of(it)));
+    faults.chain(bound).chain(told).collect()
 }
 
 fn index() -> Index {
@@ -44,9 +54,20 @@ fn object<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
 }
 
 fn any_vpc() -> impl Strategy<Value = Object> {
-    prop_oneof![Just("ovn-cluster"), Just("tenant")].prop_map(|name| {
+    let name = prop_oneof![Just("ovn-cluster"), Just("tenant")];
+    let namespaces = proptest::collection::vec("[dt]", 0..2);
+    (name, namespaces).prop_map(|(name, namespaces)| {
         Object::Vpc(object(json!({
-            "apiVersion": "kubeovn.io/v1", "kind": "Vpc", "metadata": {"name": name}, "spec": {},
+            "apiVersion": "kubeovn.io/v1", "kind": "Vpc", "metadata": {"name": name},
+            "spec": {"namespaces": namespaces},
+        })))
+    })
+}
+
+fn any_namespace() -> impl Strategy<Value = Object> {
+    ("[dt]", "[ab]").prop_map(|(name, team)| {
+        Object::Namespace(object(json!({
+            "metadata": {"name": name, "uid": "u", "labels": {"team": team}},
         })))
     })
 }
@@ -60,10 +81,27 @@ fn any_subnet() -> impl Strategy<Value = Object> {
     ];
     let kind = prop_oneof![Just("distributed"), Just("centralized")];
     let vpc = prop_oneof![Just(""), Just("tenant")];
-    (name, cidr, kind, vpc, any::<bool>()).prop_map(|(name, cidr, kind, vpc, underlay)| {
+    let namespaces = (proptest::collection::vec("[dt]", 0..2), any::<bool>());
+    let created = "2026-01-01T00:00:0[0-2]Z";
+    let accepted = prop_oneof![
+        3 => Just(json!({})),
+        1 => Just(json!({api::annotation::ACCEPTED: "ovn-cluster 10.1.0.0/16 10.1.0.1"})),
+    ];
+    let spec = (cidr, kind, vpc, any::<bool>(), namespaces).prop_map(
+        |(cidr, kind, vpc, underlay, (namespaces, selecting))| {
+            let selectors = selecting.then(|| json!({"matchLabels": {"team": "a"}}));
+            json!({
+                "cidrBlock": cidr, "gatewayType": kind, "vpc": vpc, "underlayGateway": underlay,
+                "namespaces": namespaces, "default": selecting,
+                "namespaceSelectors": selectors.into_iter().collect::<Vec<_>>(),
+            })
+        },
+    );
+    (name, spec, created, accepted).prop_map(|(name, spec, created, accepted)| {
         Object::Subnet(object(json!({
-            "apiVersion": "kubeovn.io/v1", "kind": "Subnet", "metadata": {"name": name},
-            "spec": {"cidrBlock": cidr, "gatewayType": kind, "vpc": vpc, "underlayGateway": underlay},
+            "apiVersion": "kubeovn.io/v1", "kind": "Subnet",
+            "metadata": {"name": name, "creationTimestamp": created, "annotations": accepted},
+            "spec": spec,
         })))
     })
 }
@@ -158,7 +196,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         any_pod(),
         any_ip(),
         any_service(),
-        any_slice()
+        any_slice(),
+        any_namespace()
     ];
     (object, proptest::bool::weighted(0.75)).prop_map(|(object, applied)| {
         if applied {
@@ -178,6 +217,8 @@ fn perform(index: &mut Index, event: &Event) {
         Event::Apply(Object::Pod(object)) => index.apply(object),
         Event::Apply(Object::Service(object)) => index.apply(object),
         Event::Apply(Object::Slice(object)) => index.apply(object),
+        Event::Apply(Object::Namespace(object)) => index.apply(object),
+        Event::Delete(Object::Namespace(object)) => index.delete(object),
         Event::Delete(Object::Vpc(object)) => index.delete(object),
         Event::Delete(Object::Subnet(object)) => index.delete(object),
         Event::Delete(Object::Ip(object)) => index.delete(object),
@@ -197,6 +238,7 @@ fn same(a: &Object, b: &Object) -> bool {
         (Object::Pod(a), Object::Pod(b)) => a.metadata.name == b.metadata.name,
         (Object::Service(a), Object::Service(b)) => a.metadata.name == b.metadata.name,
         (Object::Slice(a), Object::Slice(b)) => a.metadata.name == b.metadata.name,
+        (Object::Namespace(a), Object::Namespace(b)) => a.metadata.name == b.metadata.name,
         _ => false,
     }
 }
@@ -230,6 +272,7 @@ macro_rules! only {
 }
 
 fn reset_to(index: &mut Index, objects: &[Object]) {
+    index.reset(&only!(objects, Object::Namespace));
     index.reset(&only!(objects, Object::Slice));
     index.reset(&only!(objects, Object::Service));
     index.reset(&only!(objects, Object::Pod));
@@ -250,6 +293,7 @@ proptest! {
         }
         reset_to(&mut anew, &remaining(&events));
         prop_assert_eq!(stepwise.inputs(), anew.inputs());
+        prop_assert_eq!(said(&stepwise), said(&anew));
         prop_assert_eq!(stepwise.rejected(), anew.rejected());
     }
 
@@ -266,6 +310,7 @@ proptest! {
         reset_to(&mut behind, &objects);
         reset_to(&mut anew, &objects);
         prop_assert_eq!(behind.inputs(), anew.inputs());
+        prop_assert_eq!(said(&behind), said(&anew));
         prop_assert_eq!(behind.rejected(), anew.rejected());
     }
 

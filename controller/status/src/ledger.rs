@@ -185,7 +185,8 @@ impl Ledger {
     }
 
     fn allocate(&mut self, index: &Index, needy: Needy) -> Decision {
-        if let Some(message) = unfit(index, &needy.subnet) {
+        let why = index.why_none(&needy.claimant, &needy.subnet);
+        if let Some(message) = why.or_else(|| unfit(index, &needy.subnet)) {
             return Decision::Refuse(needy.refuse(message));
         }
         let hinted = needy.hint().map(|hint| self.ipam.allocate(&hint));
@@ -346,7 +347,7 @@ fn pool(
     let router = index
         .vpcs()
         .get(&network.vpc)
-        .map(|vpc| vpc.router.as_str());
+        .map(|vpc| vpc.network.router.as_str());
     let slots = network.cidrs.values().filter_map(|cidr| slot_range(*cidr));
     let slots = slots.filter(|_| *name == settings.join);
     SubnetPool {

@@ -8,10 +8,14 @@
 //!
 //! An address is chosen by the [`Ledger`], recorded by the [`Recorder`], and used only when the
 //! record has come back through the watch. What became of intent is written by the [`Reporter`]:
-//! conditions and counters are derived each time, and written where they differ. Nothing here plans
-//! rows.
+//! conditions and counters are derived each time, and written where they differ. What objects of
+//! users lack (defaults, a finalizer, annotations of namespaces) is written by the [`Editor`]. Nothing
+//! here plans rows.
 
 mod bootstrap;
+mod complaints;
+mod editor;
+mod edits;
 mod ledger;
 mod pools;
 mod recorder;
@@ -20,6 +24,7 @@ mod statuses;
 mod writer;
 
 pub use bootstrap::{Bootstrap, Network};
+pub use editor::Editor;
 pub use ledger::{Contents, Decision, Ledger, Recorded, Refusal, Usages};
 pub use pools::PoolReporter;
 pub use recorder::Recorder;

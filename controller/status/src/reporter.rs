@@ -6,14 +6,15 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use api::{SubnetStatus, VpcStatus};
-use controller_index::{Problem, Shared, Verdicts};
+use controller_index::{Shared, Verdicts};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kit::shutdown::Shutdown;
-use model::{Owner, SubnetName, VpcName};
+use model::{SubnetName, VpcName};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::complaints::{self, Complaint};
 use crate::ledger::Usages;
 use crate::statuses::{self, Timeless};
 use crate::writer::{WriteError, Writer};
@@ -35,7 +36,7 @@ pub struct Reporter {
     writer: Writer,
     written: Written,
     read: Option<Instant>,
-    told: BTreeSet<Problem>,
+    told: BTreeSet<Complaint>,
     /// When a subnet's status was written last.
     counted: BTreeMap<SubnetName, Instant>,
 }
@@ -119,42 +120,30 @@ impl Reporter {
     async fn report_vpcs(&mut self) -> Result<(), WriteError> {
         let wanted = statuses::vpcs(&self.index.read(), &self.verdicts);
         let known = &mut self.written.vpcs;
-        known.retain(|name, _| self.index.read().vpcs().get(name).is_some());
+        known.retain(|name, _| wanted.iter().any(|(it, _)| it == name));
         for (name, status) in wanted {
-            let former = known.get(&name).cloned().map(without_conditions);
-            if former.as_ref() == Some(&status) {
+            let former = known.get(&name);
+            if former.is_some_and(|it| it.timeless() == status) {
                 continue;
             }
+            let status = status.stamped(former, &now());
             self.writer.write_vpc_status(&name, &status).await?;
             known.insert(name, status);
         }
         Ok(())
     }
 
-    /// Problems of nodes, each once: what is wrong with a subnet is in its conditions.
+    /// An event of each object that users must mend, once.
     async fn tell(&mut self) -> Result<(), WriteError> {
-        let problems: BTreeSet<Problem> = self.verdicts.problems().into_iter().collect();
-        self.told.retain(|told| problems.contains(told));
-        for problem in problems {
-            let Owner::Node(name) = &problem.owner else {
-                continue;
-            };
-            let node = self.index.read().nodes().get(name).cloned();
-            let Some(node) = node.filter(|_| !self.told.contains(&problem)) else {
-                continue;
-            };
-            self.writer.tell_node(name, &node.uid, &problem).await?;
-            self.told.insert(problem);
+        let complaints = complaints::all(&self.index.read(), &self.verdicts);
+        self.told.retain(|told| complaints.contains(told));
+        for complaint in complaints {
+            if !self.told.contains(&complaint) {
+                self.writer.tell(&complaint).await?;
+                self.told.insert(complaint);
+            }
         }
         Ok(())
-    }
-}
-
-/// Those of a VPC are somebody else's.
-fn without_conditions(status: VpcStatus) -> VpcStatus {
-    VpcStatus {
-        conditions: Vec::new(),
-        ..status
     }
 }
 

@@ -1,8 +1,12 @@
 //! What subnets and VPCs say about themselves, as a function of what is known about them.
 
+use std::collections::BTreeSet;
+
 use api::condition::{ERROR, READY, VALIDATED};
 use api::{Condition, SubnetStatus, VpcStatus};
-use controller_index::{Index, Kind, ObjectName, Provision, Subnet, Verdict, Verdicts};
+use controller_index::{
+    Acceptance, Index, Kind, ObjectName, Provision, Subnet, Verdict, Verdicts, Vpc,
+};
 use controller_ipam::Usage;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use model::{DualStack, Owner, SubnetName, VpcName, load_balancer};
@@ -14,6 +18,14 @@ const VALID: &str = "ValidateLogicalSwitchSuccess";
 const INVALID: &str = "ValidateLogicalSwitchFailed";
 const PLANNED: &str = "ResetLogicalSwitchAclSuccess";
 const NOT_PLANNED: &str = "CreateLogicalSwitchFailed";
+/// The reasons that Kube-OVN has not.
+const WAITING_FOR_ADDRESSES: &str = "WaitingForAddresses";
+const WAITING_FOR_SUBNETS: &str = "WaitingForSubnets";
+const VPC_PLANNED: &str = "ReconcileVpcSuccess";
+const VPC_NOT_PLANNED: &str = "ReconcileVpcFailed";
+const VPC_INVALID: &str = "ValidateVpcFailed";
+/// Blockers of a deletion that are named; more are counted.
+const NAMED: usize = 5;
 
 /// The status of each subnet that something is known about. Conditions bear no times yet.
 pub(crate) fn subnets(
@@ -22,12 +34,14 @@ pub(crate) fn subnets(
     usages: &Usages,
 ) -> Vec<(SubnetName, SubnetStatus)> {
     let usable = index.subnets().iter().filter_map(|(name, subnet)| {
-        let verdict = match subnet.provision {
-            Provision::Network => verdicts.of(&Owner::Subnet(name.clone()))?,
-            Provision::AddressesOnly => Verdict::default(),
+        let faults = index.acceptance(name).map(|it| complaint_of(subnet, it));
+        let conditions = match faults.unwrap_or_default() {
+            Some(message) => failed(subnet, &message),
+            None if subnet.provision == Provision::AddressesOnly => validated(),
+            None => planned(&verdicts.of(&Owner::Subnet(name.clone()))?),
         };
         let status = SubnetStatus {
-            conditions: conditions(subnet, &verdict),
+            conditions: with_end(index, name, subnet, conditions),
             ..counters(usages.get(name)?)
         };
         Some((name.clone(), status))
@@ -57,12 +71,36 @@ fn unusable(index: &Index) -> impl Iterator<Item = (SubnetName, SubnetStatus)> {
     })
 }
 
+/// What is wrong with a subnet, and what it means for its rows.
+fn complaint_of(subnet: &Subnet, acceptance: &Acceptance) -> Option<String> {
+    let faults = &acceptance.faults;
+    let texts = faults.iter().map(|fault| fault.why.to_string());
+    let kept = acceptance
+        .cidrs
+        .filter(|cidrs| *cidrs != subnet.network.cidrs);
+    let kept = kept.map(|cidrs| format!("until then it keeps {cidrs}"));
+    let all: Vec<String> = texts.chain(kept).collect();
+    (!faults.is_empty()).then(|| all.join("; "))
+}
+
 /// A subnet of another CNI plugin has no rows of ours that could be ready.
-fn conditions(subnet: &Subnet, verdict: &Verdict) -> Vec<Condition> {
+fn validated() -> Vec<Condition> {
+    vec![condition(VALIDATED, true, VALID, "")]
+}
+
+fn failed(subnet: &Subnet, message: &str) -> Vec<Condition> {
+    let ready = condition(READY, false, INVALID, message);
+    let ready = Some(ready).filter(|_| subnet.provision == Provision::Network);
+    let validated = condition(VALIDATED, false, INVALID, message);
+    let error = condition(ERROR, true, INVALID, message);
+    std::iter::once(validated)
+        .chain(ready)
+        .chain([error])
+        .collect()
+}
+
+fn planned(verdict: &Verdict) -> Vec<Condition> {
     let validated = condition(VALIDATED, true, VALID, "");
-    if subnet.provision == Provision::AddressesOnly {
-        return vec![validated];
-    }
     match complaint(verdict) {
         Some(message) => vec![
             validated,
@@ -75,6 +113,40 @@ fn conditions(subnet: &Subnet, verdict: &Verdict) -> Vec<Condition> {
             condition(ERROR, false, PLANNED, ""),
         ],
     }
+}
+
+/// A subnet that is to end is not ready, and says whom it waits for.
+fn with_end(
+    index: &Index,
+    name: &SubnetName,
+    subnet: &Subnet,
+    conditions: Vec<Condition>,
+) -> Vec<Condition> {
+    if !subnet.life.is_ending() {
+        return conditions;
+    }
+    let holders = index.holders_of(name);
+    let message = waiting(("address", "addresses"), &holders);
+    let ready = condition(READY, false, WAITING_FOR_ADDRESSES, &message);
+    let others = conditions.into_iter().filter(|it| it.type_ != READY);
+    others.chain([ready]).collect()
+}
+
+/// `waiting for 2 addresses: a, b`.
+fn waiting((one, several): (&str, &str), names: &BTreeSet<String>) -> String {
+    let noun = if names.len() == 1 { one } else { several };
+    let shown: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
+    let rest = names.len().saturating_sub(NAMED);
+    let rest = if rest > 0 {
+        format!(" and {rest} more")
+    } else {
+        String::new()
+    };
+    format!(
+        "waiting for {} {noun}: {}{rest}",
+        names.len(),
+        shown.join(", ")
+    )
 }
 
 fn complaint(verdict: &Verdict) -> Option<String> {
@@ -109,31 +181,62 @@ fn float(number: u128) -> f64 {
     number.to_string().parse().unwrap_or(f64::MAX)
 }
 
-/// The status of each VPC whose router was planned.
+/// The status of each VPC whose router was planned, and of those that cannot be used.
 pub(crate) fn vpcs(index: &Index, verdicts: &Verdicts) -> Vec<(VpcName, VpcStatus)> {
     let planned = index.vpcs().iter().filter_map(|(name, vpc)| {
         let verdict = verdicts.of(&Owner::Vpc(name.clone()))?;
-        let members = index.subnets().iter();
-        let members = members.filter(|(_, subnet)| subnet.network.vpc == *name);
+        let default = index.default_subnet_of(name);
         let status = VpcStatus {
-            standby: complaint(&verdict).is_none(),
-            router: vpc.router.clone(),
-            subnets: members.map(|(name, _)| name.to_string()).collect(),
-            ..defaults(index, name)
+            conditions: vpc_conditions(index, name, vpc, &verdict),
+            standby: verdict.rejection.is_none(),
+            router: vpc.network.router.clone(),
+            subnets: index.subnets_in(name).map(ToString::to_string).collect(),
+            default_logical_switch: default.map(ToString::to_string).unwrap_or_default(),
+            ..load_balancers(index, name)
         };
         Some((name.clone(), status))
     });
-    planned.collect()
+    let rejected = index.rejected().iter();
+    let rejected = rejected.filter(|(it, _)| it.kind == Kind::Vpc);
+    let unusable = rejected.filter_map(|(object, rejection)| {
+        let status = VpcStatus {
+            conditions: vpc_failed(VPC_INVALID, &rejection.why.to_string()),
+            ..VpcStatus::default()
+        };
+        Some((VpcName::new(object.name.clone()).ok()?, status))
+    });
+    planned.chain(unusable).collect()
+}
+
+fn vpc_conditions(index: &Index, name: &VpcName, vpc: &Vpc, verdict: &Verdict) -> Vec<Condition> {
+    if vpc.life.is_ending() {
+        let subnets = index.subnets_in(name).map(ToString::to_string).collect();
+        let message = waiting(("subnet", "subnets"), &subnets);
+        return vec![condition(READY, false, WAITING_FOR_SUBNETS, &message)];
+    }
+    match complaint(verdict) {
+        Some(message) => vpc_failed(VPC_NOT_PLANNED, &message),
+        None => vec![
+            condition(READY, true, VPC_PLANNED, ""),
+            condition(ERROR, false, VPC_PLANNED, ""),
+        ],
+    }
+}
+
+fn vpc_failed(reason: &str, message: &str) -> Vec<Condition> {
+    vec![
+        condition(READY, false, reason, message),
+        condition(ERROR, true, reason, message),
+    ]
 }
 
 /// What the default VPC has and others have not.
-fn defaults(index: &Index, name: &VpcName) -> VpcStatus {
+fn load_balancers(index: &Index, name: &VpcName) -> VpcStatus {
     if *name != index.defaults().settings.default_vpc {
         return VpcStatus::default();
     }
     VpcStatus {
         default: true,
-        default_logical_switch: index.defaults().subnet.to_string(),
         tcp_load_balancer: load_balancer::TCP.to_owned(),
         udp_load_balancer: load_balancer::UDP.to_owned(),
         tcp_session_load_balancer: load_balancer::TCP_SESSION.to_owned(),
@@ -178,112 +281,11 @@ impl Timeless for SubnetStatus {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use controller_index::{Defaults, Settings};
-    use k8s_openapi::jiff::Timestamp;
-
-    use super::*;
-
-    fn index(subnets: &[(&str, &str, &str)]) -> Index {
-        let mut index = Index::new(Defaults {
-            settings: Settings {
-                default_vpc: VpcName::new("ovn-cluster").unwrap(),
-                join: SubnetName::new("join").unwrap(),
-            },
-            subnet: SubnetName::new("ovn-default").unwrap(),
-        });
-        for (name, cidr, provider) in subnets {
-            let spec = api::SubnetSpec {
-                cidr_block: (*cidr).to_owned(),
-                provider: (*provider).to_owned(),
-                ..Default::default()
-            };
-            index.apply(&api::Subnet::new(name, spec));
-        }
-        index
-    }
-
-    fn report(index: &Index, verdicts: &Verdicts) -> Vec<String> {
-        let name = |it: &str| SubnetName::new(it).unwrap();
-        let usages = ["a", "b"].map(|it| (name(it), DualStack::default()));
-        let statuses = subnets(index, verdicts, &Usages::from(usages));
-        let line = |(name, status): (SubnetName, SubnetStatus)| {
-            let conditions = status.conditions.iter();
-            let words = conditions.map(|it| format!("{}={}", it.type_, it.status));
-            format!("{name}: {}", words.collect::<Vec<_>>().join(" "))
-        };
-        statuses.into_iter().map(line).collect()
-    }
-
-    #[test]
-    fn nothing_is_said_of_a_subnet_before_its_rows_are_committed() {
-        let verdicts = Verdicts::default();
-        let index = index(&[("a", "10.1.0.0/16", "ovn")]);
-        assert!(report(&index, &verdicts).is_empty());
-        verdicts.tell(
-            Owner::Subnet(SubnetName::new("a").unwrap()),
-            Verdict::default(),
-        );
-        assert_eq!(
-            report(&index, &verdicts),
-            ["a: Validated=True Ready=True Error=False"]
-        );
-    }
-
-    #[test]
-    fn rows_that_the_database_rejects_make_an_error() {
-        let verdicts = Verdicts::default();
-        let rejected = Verdict {
-            rejection: Some("constraint violation".to_owned()),
-            ..Verdict::default()
-        };
-        verdicts.tell(Owner::Subnet(SubnetName::new("a").unwrap()), rejected);
-        assert_eq!(
-            report(&index(&[("a", "10.1.0.0/16", "ovn")]), &verdicts),
-            ["a: Validated=True Ready=False Error=True"]
-        );
-    }
-
-    #[test]
-    fn an_unusable_subnet_is_not_valid_and_one_of_another_plugin_never_ready() {
-        let subnets = [("a", "nonsense", "ovn"), ("b", "10.2.0.0/16", "macvlan")];
-        assert_eq!(
-            report(&index(&subnets), &Verdicts::default()),
-            [
-                "b: Validated=True",
-                "a: Validated=False Ready=False Error=True"
-            ]
-        );
-    }
-
-    fn ready(status: bool) -> SubnetStatus {
-        SubnetStatus {
-            conditions: vec![condition(READY, status, PLANNED, "")],
-            ..SubnetStatus::default()
-        }
-    }
-
-    #[test]
-    fn a_transition_time_stays_until_the_condition_turns() {
-        let (early, late) = (Time(Timestamp::UNIX_EPOCH), Time(Timestamp::MAX));
-        let first = ready(true).stamped(None, &early);
-        let second = ready(true).stamped(Some(&first), &late);
-        assert_eq!(second.conditions[0].last_transition_time, Some(early));
-        assert_eq!(second.conditions[0].last_update_time, Some(late.clone()));
-        let third = ready(false).stamped(Some(&first), &late);
-        assert_eq!(third.conditions[0].last_transition_time, Some(late));
-    }
-
-    #[test]
-    fn times_are_no_difference() {
-        let stamped = ready(true).stamped(None, &Time(Timestamp::UNIX_EPOCH));
-        assert_eq!(stamped.timeless(), ready(true));
-    }
-
-    #[test]
-    fn a_slash_64_has_as_many_addresses_as_kube_ovn_says() {
-        let text = format!("{:e}", float(1 << 64));
-        assert_eq!(text, "1.8446744073709552e19");
+impl Timeless for VpcStatus {
+    fn conditions(&mut self) -> &mut Vec<Condition> {
+        &mut self.conditions
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use api::annotation;
 use api::{Ip, Subnet, SubnetStatus, Vpc, VpcStatus};
-use controller_index::{Claimant, Kind, ObjectName, Problem, Rejection};
+use controller_index::{Claimant, Kind, ObjectName, Rejection};
 use k8s_openapi::api::core::v1::{Node, ObjectReference, Pod};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -14,9 +14,11 @@ use kube::{Client, ResourceExt};
 use model::{MacAddr, NodeName, PodKey, SubnetName, VpcName};
 use serde_json::{Value, json};
 
+use crate::complaints::Complaint;
 use crate::ledger::{Recorded, Refusal};
 use crate::reporter::Written;
 
+mod edit;
 mod objects;
 mod reserve;
 
@@ -155,16 +157,13 @@ impl Writer {
 
     /// Tells the user by an event of the object.
     pub async fn reject(&self, name: &ObjectName, why: &Rejection) -> Result<(), WriteError> {
-        let object = ObjectReference {
-            api_version: Some(name.kind.api_version().to_owned()),
-            kind: Some(name.kind.name().to_owned()),
-            namespace: name.namespace.clone(),
-            name: Some(name.name.clone()),
-            uid: Some(why.uid.clone()),
-            ..ObjectReference::default()
-        };
-        self.warn(&object, validation_reason(name.kind), why.why.to_string())
-            .await
+        let reason = validation_reason(name.kind);
+        self.warn(
+            &object_reference(name, &why.uid),
+            reason,
+            why.why.to_string(),
+        )
+        .await
     }
 
     /// Tells the user by an event of the claimant.
@@ -179,22 +178,12 @@ impl Writer {
             .await
     }
 
-    /// Tells the user by an event of the node.
-    pub(crate) async fn tell_node(
-        &self,
-        name: &NodeName,
-        uid: &str,
-        problem: &Problem,
-    ) -> Result<(), WriteError> {
-        let object = ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Node".to_owned()),
-            name: Some(name.to_string()),
-            uid: Some(uid.to_owned()),
-            ..ObjectReference::default()
-        };
-        self.warn(&object, problem.reason, problem.message.clone())
-            .await
+    /// Tells the user by an event of the object.
+    pub(crate) async fn tell(&self, complaint: &Complaint) -> Result<(), WriteError> {
+        let Complaint { object, uid, .. } = complaint;
+        let object = object_reference(object, uid);
+        let message = complaint.message.clone();
+        self.warn(&object, &complaint.reason, message).await
     }
 
     /// The statuses that are there now.
@@ -315,6 +304,18 @@ const fn validation_reason(kind: Kind) -> &'static str {
         Kind::StatefulSet => "ValidateStatefulSetFailed",
         Kind::IpPool => "ValidateIPPoolFailed",
         Kind::Vip => "ValidateVipFailed",
+        Kind::Namespace => "ValidateNamespaceFailed",
+    }
+}
+
+fn object_reference(name: &ObjectName, uid: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(name.kind.api_version().to_owned()),
+        kind: Some(name.kind.name().to_owned()),
+        namespace: name.namespace.clone(),
+        name: Some(name.name.clone()),
+        uid: Some(uid.to_owned()),
+        ..ObjectReference::default()
     }
 }
 

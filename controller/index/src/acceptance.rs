@@ -1,0 +1,322 @@
+//! Which networks subnets may have, and what users must mend in them.
+//!
+//! No two subnets of a router overlap. Whoever had its network first keeps it: what was accepted is
+//! recorded in an annotation, and of those without a record the one that was created first comes
+//! first, then the first by name. A subnet that was accepted and is now in conflict keeps the
+//! network that was accepted, and its rows; one that never was gets none. Neither gives anybody a
+//! new address until the conflict is gone.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use model::{CidrPair, DualStack, SubnetName, VpcName};
+
+use crate::claimant::Claimant;
+use crate::index::Index;
+use crate::subnet::{Provision, Subnet};
+use crate::text::Rejected;
+
+/// The network that a subnet was accepted with, as recorded in the annotation
+/// `api::annotation::ACCEPTED`: `<vpc> <cidrs> <gateways>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    pub vpc: VpcName,
+    pub cidrs: CidrPair,
+    pub gateways: DualStack<IpAddr>,
+}
+
+/// What may be made of a subnet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acceptance {
+    /// The networks of its rows; `None` when there must be none.
+    pub cidrs: Option<CidrPair>,
+    pub faults: Vec<Fault>,
+}
+
+/// Something in a subnet that its user must mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub why: Rejected,
+    pub effect: Effect,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It is not accepted: no row, unless it was accepted before, and no new address.
+    Blocks,
+    /// Nobody gets a new address.
+    Closes,
+    /// It goes without what is wrong.
+    Told,
+}
+
+// === impl Accepted ===
+
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.vpc, self.cidrs, self.gateways)
+    }
+}
+
+/// The text is no such record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not `<vpc> <cidrs> <gateways>`")]
+pub struct InvalidAccepted(String);
+
+impl FromStr for Accepted {
+    type Err = InvalidAccepted;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidAccepted(text.to_owned());
+        let mut words = text.split(' ');
+        let mut word = || words.next().ok_or_else(invalid);
+        let (vpc, cidrs, gateways) = (word()?, word()?, word()?);
+        Ok(Self {
+            vpc: vpc.parse().ok().ok_or_else(invalid)?,
+            cidrs: cidrs.parse().ok().ok_or_else(invalid)?,
+            gateways: gateways.parse().ok().ok_or_else(invalid)?,
+        })
+    }
+}
+
+// === impl Fault ===
+
+impl Fault {
+    pub(crate) fn new(effect: Effect, field: &str, value: String, cause: String) -> Self {
+        let field = field.to_owned();
+        Self {
+            why: Rejected {
+                field,
+                value,
+                cause,
+            },
+            effect,
+        }
+    }
+}
+
+/// Whether `cidrs` and `others` have addresses in common.
+fn overlap(cidrs: &CidrPair, others: &CidrPair) -> bool {
+    let pairs = cidrs
+        .iter()
+        .filter_map(|(family, it)| Some((it, others.get(family)?)));
+    pairs.into_iter().any(|(it, other)| it.overlaps(*other))
+}
+
+/// Whether the two would be in each other's way with overlapping networks: they are routed by one
+/// router, or are in one network behind it.
+fn are_neighbours(one: &Subnet, other: &Subnet) -> bool {
+    let (spec, others) = (&one.object.spec, &other.object.spec);
+    let both_connected = one.is_connected() && other.is_connected();
+    one.network.vpc == other.network.vpc
+        && one.provision == other.provision
+        && (one.provision == Provision::Network || spec.provider == others.provider)
+        && (both_connected || spec.vlan == others.vlan)
+}
+
+/// Subnets in the order in which they may have what several want.
+pub(crate) fn by_age(index: &Index) -> Vec<(&SubnetName, &Subnet)> {
+    let mut all: Vec<_> = index.subnets.iter().collect();
+    all.sort_by_key(|(name, subnet)| (subnet.life.created.as_ref(), *name));
+    all
+}
+
+/// What may be made of each subnet.
+pub(crate) fn accept(index: &Index) -> BTreeMap<SubnetName, Acceptance> {
+    let subnets = by_age(index);
+    let mut held: BTreeMap<&SubnetName, CidrPair> = BTreeMap::new();
+    for (name, subnet) in &subnets {
+        if let Some(accepted) = subnet.accepted() {
+            held.insert(name, accepted.cidrs);
+        }
+    }
+    let mut acceptances = BTreeMap::new();
+    for (place, (name, subnet)) in subnets.iter().enumerate() {
+        let mut faults = subnet.faults.clone();
+        faults.extend(overlap_fault(&subnets, place, &held));
+        faults.extend(index.faults_beside_others(name, subnet));
+        let is_blocked = faults.iter().any(|fault| fault.effect == Effect::Blocks);
+        if !is_blocked {
+            held.insert(name, subnet.network.cidrs);
+        }
+        let cidrs = held.get(name).copied();
+        acceptances.insert((*name).clone(), Acceptance { cidrs, faults });
+    }
+    acceptances
+}
+
+/// The first subnet that has a part of this one's network. Two that had it both, since they became
+/// neighbours later, have it both on; the younger says so.
+fn overlap_fault(
+    subnets: &[(&SubnetName, &Subnet)],
+    place: usize,
+    held: &BTreeMap<&SubnetName, CidrPair>,
+) -> Option<Fault> {
+    let (name, subnet) = subnets.get(place)?;
+    let wanted = &subnet.network.cidrs;
+    let keeps = held.get(name) == Some(wanted);
+    let others = subnets.iter().enumerate();
+    let mut others = others.filter(|(at, _)| if keeps { *at < place } else { *at != place });
+    let (_, (other, _)) = others.find(|(_, (other, it))| {
+        let of_other = held.get(other);
+        are_neighbours(subnet, it) && of_other.is_some_and(|it| overlap(wanted, it))
+    })?;
+    let theirs = held.get(other)?;
+    let vpc = &subnet.network.vpc;
+    let cause = format!(
+        "it overlaps {theirs} of subnet {other}, which had it first in VPC {vpc}; choose a CIDR \
+         that is free"
+    );
+    let field = "spec.cidrBlock";
+    Some(Fault::new(Effect::Blocks, field, wanted.to_string(), cause))
+}
+
+// === impl Index ===
+
+impl Index {
+    /// What may be made of the subnet; `None` when there is no such subnet, or it cannot be read.
+    pub fn acceptance(&self, subnet: &SubnetName) -> Option<&Acceptance> {
+        self.acceptances.get(subnet)
+    }
+
+    /// Why the subnet gives the claimant no new address, whatever is free; `None` when it may.
+    pub fn why_none(&self, claimant: &Claimant, subnet: &SubnetName) -> Option<String> {
+        let closed = || self.why_closed(subnet);
+        match claimant {
+            Claimant::Pod(pod) => self.why_not_for(&pod.namespace, subnet).or_else(closed),
+            Claimant::Node(_) | Claimant::Vip(_) | Claimant::Unknown(_) => closed(),
+        }
+    }
+
+    fn why_closed(&self, name: &SubnetName) -> Option<String> {
+        let subnet = self.subnets.get(name)?;
+        if subnet.life.is_ending() {
+            return Some(format!("subnet `{name}` is being deleted; use another one"));
+        }
+        let faults = &self.acceptances.get(name)?.faults;
+        let closing = faults.iter().find(|fault| fault.effect != Effect::Told);
+        closing.map(|fault| format!("subnet `{name}` gives out no address: {}", fault.why))
+    }
+
+    /// A VPC that names namespaces is for pods of these alone.
+    fn why_not_for(&self, namespace: &str, name: &SubnetName) -> Option<String> {
+        let vpc = &self.subnets.get(name)?.network.vpc;
+        let limits = &self.vpcs.get(vpc)?.namespaces;
+        let is_let = limits.is_empty() || limits.contains(namespace);
+        let message = || {
+            format!(
+                "subnet `{name}` is in VPC `{vpc}`, which is not for namespace `{namespace}`; add \
+                 it to spec.namespaces of the VPC or choose another subnet"
+            )
+        };
+        (!is_let && *vpc != self.defaults.settings.default_vpc).then(message)
+    }
+
+    /// Brings what is planned of subnets up to date with what may be made of them.
+    pub(crate) fn accept_subnets(&mut self) {
+        let acceptances = accept(self);
+        let former = std::mem::replace(&mut self.acceptances, acceptances);
+        let planned = self.inputs.subnets.keys();
+        let mut names: Vec<SubnetName> = planned.chain(self.subnets.keys()).cloned().collect();
+        names.sort();
+        names.dedup();
+        let mut is_changed = former.len() != self.acceptances.len();
+        for name in names {
+            is_changed |= self.plan_subnet(&name);
+            if former.get(&name) != self.acceptances.get(&name) {
+                is_changed = true;
+                self.keep(crate::Kept::Subnet(name));
+            }
+        }
+        if is_changed {
+            self.reconsider_waiting();
+        }
+    }
+
+    /// Whether the planner sees another subnet now.
+    fn plan_subnet(&mut self, name: &SubnetName) -> bool {
+        let accepted = self.acceptances.get(name).and_then(|it| it.cidrs);
+        let subnet = self.subnets.get(name);
+        let subnet = subnet.filter(|it| it.provision == Provision::Network);
+        let new = subnet
+            .zip(accepted)
+            .map(|(it, cidrs)| it.network_with(cidrs));
+        let old = match new.clone() {
+            Some(new) => self.inputs.subnets.insert(name.clone(), new),
+            None => self.inputs.subnets.remove(name),
+        };
+        if old == new {
+            return false;
+        }
+        let vpcs = [&old, &new].into_iter().flatten().map(|it| it.vpc.clone());
+        self.dirty_subnet(name, vpcs.collect());
+        true
+    }
+
+    fn faults_beside_others(&self, name: &SubnetName, subnet: &Subnet) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        faults.extend(self.vpc_fault(subnet));
+        faults.extend(self.api_server_fault(subnet));
+        faults.extend(self.table_fault(name, subnet));
+        let refused = subnet.namespaces.iter();
+        let refused = refused.filter(|it| !self.vpc_lets(&subnet.network.vpc, it));
+        let vpc = &subnet.network.vpc;
+        faults.extend(refused.filter(|_| self.vpcs.get(vpc).is_some()).map(|namespace| {
+            let cause = format!(
+                "VPC {vpc} is not for this namespace; add it to spec.namespaces of the VPC or \
+                 remove it here"
+            );
+            Fault::new(Effect::Told, "spec.namespaces", namespace.clone(), cause)
+        }));
+        faults
+    }
+
+    fn vpc_fault(&self, subnet: &Subnet) -> Option<Fault> {
+        let name = &subnet.network.vpc;
+        let cause = match self.vpcs.get(name) {
+            None => "there is no such VPC; create it or name another",
+            Some(vpc) if vpc.life.is_ending() => "the VPC is being deleted; name another",
+            Some(_) => return None,
+        };
+        let is_network = subnet.provision == Provision::Network;
+        let fault = || {
+            Fault::new(
+                Effect::Closes,
+                "spec.vpc",
+                name.to_string(),
+                cause.to_owned(),
+            )
+        };
+        is_network.then(fault)
+    }
+
+    /// Pods could not reach the API server if its address were one of theirs.
+    fn api_server_fault(&self, subnet: &Subnet) -> Option<Fault> {
+        let cidrs = &subnet.network.cidrs;
+        let address = self.api_server?;
+        let is_inside = cidrs.values().any(|cidr| cidr.contains(address));
+        let is_default_vpc = subnet.network.vpc == self.defaults.settings.default_vpc;
+        let cause = format!(
+            "it contains {address}, the address of the Kubernetes API server; choose another CIDR"
+        );
+        let field = "spec.cidrBlock";
+        (is_inside && is_default_vpc)
+            .then(|| Fault::new(Effect::Blocks, field, cidrs.to_string(), cause))
+    }
+
+    /// Two subnets of a VPC would write one routing table of a node.
+    fn table_fault(&self, name: &SubnetName, subnet: &Subnet) -> Option<Fault> {
+        let table = subnet.egress_table()?;
+        let mut others = self.subnets.iter().filter(|(_, it)| {
+            it.network.vpc == subnet.network.vpc && it.egress_table() == Some(table)
+        });
+        let age = |(name, it): (&SubnetName, &Subnet)| (it.life.created.clone(), name.clone());
+        let own = age((name, subnet));
+        let (first, _) = others.find(|it| age(*it) < own)?;
+        let cause = format!("subnet {first} has it already; choose a table that is free");
+        let field = "spec.policyRoutingTableID";
+        Some(Fault::new(Effect::Told, field, table.to_string(), cause))
+    }
+}

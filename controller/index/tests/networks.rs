@@ -1,0 +1,414 @@
+//! Which subnet a namespace is on, and which network a subnet may have.
+#![cfg(test)]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "objects are written where they are used"
+)]
+
+use controller_index::{Claimant, Defaults, Effect, Index, Settings};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use model::{PodKey, SubnetName, VpcName};
+use serde_json::{Value, json};
+
+/// The default VPC with `ovn-default`, and the VPC `tenant` for the namespace `t`.
+fn cluster() -> Index {
+    let mut index = Index::new(Defaults {
+        settings: Settings {
+            default_vpc: VpcName::new("ovn-cluster").unwrap(),
+            join: name("join"),
+        },
+        subnet: name("ovn-default"),
+    });
+    index.apply(&vpc("ovn-cluster", json!({})));
+    index.apply(&vpc("tenant", json!({"namespaces": ["t"]})));
+    index.apply(&subnet(
+        "ovn-default",
+        0,
+        json!({"cidrBlock": "10.16.0.0/16"}),
+    ));
+    index
+}
+
+fn name(text: &str) -> SubnetName {
+    SubnetName::new(text).unwrap()
+}
+
+fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn vpc(name: &str, spec: Value) -> api::Vpc {
+    object(json!({
+        "apiVersion": "kubeovn.io/v1", "kind": "Vpc", "metadata": {"name": name}, "spec": spec,
+    }))
+}
+
+/// A subnet that was created at that second.
+fn subnet(name: &str, second: u8, spec: Value) -> api::Subnet {
+    object(json!({
+        "apiVersion": "kubeovn.io/v1", "kind": "Subnet",
+        "metadata": {
+            "name": name, "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z"),
+        },
+        "spec": spec,
+    }))
+}
+
+fn accepted_as(mut subnet: api::Subnet, network: &str) -> api::Subnet {
+    let annotations = subnet.metadata.annotations.get_or_insert_default();
+    annotations.insert(api::annotation::ACCEPTED.to_owned(), network.to_owned());
+    subnet
+}
+
+fn ending(mut subnet: api::Subnet) -> api::Subnet {
+    subnet.metadata.deletion_timestamp = subnet.metadata.creation_timestamp.clone();
+    subnet
+}
+
+fn namespace(name: &str, labels: Value) -> Namespace {
+    object(json!({"metadata": {"name": name, "uid": "u", "labels": labels}}))
+}
+
+fn pod(namespace: &str) -> Pod {
+    object(json!({
+        "metadata": {"name": "p", "namespace": namespace, "uid": "u"},
+        "spec": {"containers": []},
+        "status": {"phase": "Pending"},
+    }))
+}
+
+fn of(index: &Index, namespace: &str) -> String {
+    index.subnet_of_namespace(namespace).to_string()
+}
+
+fn claimant(namespace: &str) -> Claimant {
+    Claimant::Pod(PodKey::new(namespace, "p").unwrap())
+}
+
+#[test]
+fn a_namespace_is_on_the_subnet_that_names_it_and_else_on_the_default_one() {
+    let mut index = cluster();
+    index.apply(&namespace("a", json!({})));
+    assert_eq!(of(&index, "a"), "ovn-default");
+    let spec = json!({"cidrBlock": "10.1.0.0/16", "namespaces": ["a"]});
+    index.apply(&subnet("s", 1, spec.clone()));
+    assert_eq!(
+        (of(&index, "a"), of(&index, "b")),
+        ("s".into(), "ovn-default".into())
+    );
+    index.delete(&subnet("s", 1, spec));
+    assert_eq!(of(&index, "a"), "ovn-default");
+}
+
+#[test]
+fn a_subnet_that_names_a_namespace_comes_before_one_that_selects_it() {
+    let mut index = cluster();
+    let selectors = json!([{"matchLabels": {"team": "red"}}]);
+    let spec = json!({"cidrBlock": "10.1.0.0/16", "namespaceSelectors": selectors});
+    index.apply(&subnet("selecting", 2, spec));
+    index.apply(&namespace("a", json!({"team": "red"})));
+    index.apply(&namespace("b", json!({"team": "blue"})));
+    assert_eq!(
+        (of(&index, "a"), of(&index, "b")),
+        ("selecting".into(), "ovn-default".into())
+    );
+    let spec = json!({"cidrBlock": "10.2.0.0/16", "namespaces": ["a"]});
+    index.apply(&subnet("naming", 1, spec));
+    assert_eq!(of(&index, "a"), "naming");
+    index.apply(&namespace("b", json!({"team": "red"})));
+    assert_eq!(of(&index, "b"), "selecting");
+}
+
+#[test]
+fn a_namespace_of_a_vpc_is_on_the_default_subnet_of_the_vpc() {
+    let mut index = cluster();
+    index.apply(&namespace("t", json!({})));
+    assert_eq!(of(&index, "t"), "ovn-default");
+    let spec = json!({"vpc": "tenant", "cidrBlock": "10.1.0.0/16"});
+    index.apply(&subnet("one", 1, spec));
+    assert_eq!(of(&index, "t"), "ovn-default");
+    let spec = json!({"vpc": "tenant", "cidrBlock": "10.2.0.0/16", "default": true});
+    index.apply(&subnet("two", 2, spec));
+    assert_eq!(of(&index, "t"), "two");
+    index.apply(&vpc(
+        "tenant",
+        json!({"namespaces": ["t"], "defaultSubnet": "one"}),
+    ));
+    assert_eq!(of(&index, "t"), "one");
+}
+
+#[test]
+fn of_two_subnets_that_name_a_namespace_the_one_created_last_has_it_in_any_order() {
+    let spec = |net: u8| json!({"cidrBlock": format!("10.{net}.0.0/16"), "namespaces": ["a"]});
+    let subnets = [subnet("z-old", 1, spec(1)), subnet("new", 2, spec(2))];
+    for order in [[0, 1], [1, 0]] {
+        let mut index = cluster();
+        for at in order {
+            index.apply(&subnets[at]);
+        }
+        assert_eq!(of(&index, "a"), "new");
+        assert_eq!(index.taken_by("a", &name("z-old")), Some(&name("new")));
+        assert_eq!(index.taken_by("a", &name("new")), None);
+        let loser = controller_index::Kept::Subnet(name("z-old"));
+        assert!(index.take_kept().contains(&loser));
+    }
+}
+
+#[test]
+fn a_subnet_that_is_being_deleted_has_no_namespace_and_gives_no_address() {
+    let mut index = cluster();
+    let spec = json!({"cidrBlock": "10.1.0.0/16", "namespaces": ["a"]});
+    index.apply(&subnet("s", 1, spec.clone()));
+    index.apply(&pod("a"));
+    index.take_claims();
+    index.apply(&ending(subnet("s", 1, spec)));
+    assert_eq!(of(&index, "a"), "ovn-default");
+    assert!(index.take_claims().contains(&claimant("a")));
+    let why = index.why_none(&claimant("a"), &name("s")).unwrap();
+    assert!(why.contains("being deleted"), "{why}");
+    assert!(
+        index.inputs().subnets.contains_key(&name("s")),
+        "its rows stay"
+    );
+}
+
+#[test]
+fn a_vpc_other_than_the_default_one_has_to_name_the_namespaces_of_its_subnets() {
+    let mut index = cluster();
+    let spec = json!({"vpc": "tenant", "cidrBlock": "10.1.0.0/16", "namespaces": ["a", "t"]});
+    index.apply(&subnet("s", 1, spec));
+    assert_eq!(
+        (of(&index, "a"), of(&index, "t")),
+        ("ovn-default".into(), "s".into())
+    );
+    let faults = &index.acceptance(&name("s")).unwrap().faults;
+    assert_eq!(faults.len(), 1);
+    let told = faults[0].why.to_string();
+    assert!(
+        told.starts_with("spec.namespaces is `a`: VPC tenant is not for"),
+        "{told}"
+    );
+    let why = index.why_none(&claimant("a"), &name("s")).unwrap();
+    assert!(why.contains("not for namespace `a`"), "{why}");
+    assert_eq!(index.why_none(&claimant("t"), &name("s")), None);
+    index.apply(&vpc("tenant", json!({"namespaces": ["a", "t"]})));
+    assert_eq!(of(&index, "a"), "s");
+    assert!(index.acceptance(&name("s")).unwrap().faults.is_empty());
+}
+
+#[test]
+fn pods_of_a_namespace_wait_until_it_is_seen_when_a_subnet_selects_by_labels() {
+    let mut index = cluster();
+    assert!(!index.awaits_namespace("a"));
+    let spec = json!({"cidrBlock": "10.1.0.0/16", "namespaceSelectors": [{}]});
+    index.apply(&subnet("s", 1, spec));
+    assert!(index.awaits_namespace("a"));
+    index.apply(&pod("a"));
+    index.take_claims();
+    index.apply(&namespace("a", json!({})));
+    assert!(!index.awaits_namespace("a"));
+    assert!(index.take_claims().contains(&claimant("a")));
+}
+
+#[test]
+fn annotations_of_a_namespace_tell_cidr_and_excluded_addresses_of_its_subnet() {
+    let mut index = cluster();
+    let spec = json!({
+        "cidrBlock": "10.1.0.1/16,fd00::/64", "excludeIps": ["10.1.0.10..10.1.0.20"],
+        "namespaces": ["a"],
+    });
+    index.apply(&subnet("s", 1, spec));
+    let annotations = index.binding_of("a").unwrap().annotations();
+    let expected = [
+        ("ovn.kubernetes.io/cidr", "10.1.0.0/16,fd00::/64"),
+        (
+            "ovn.kubernetes.io/exclude_ips",
+            "10.1.0.10..10.1.0.20,10.1.0.1,fd00::1",
+        ),
+        ("ovn.kubernetes.io/logical_switch", "s"),
+    ];
+    let found: Vec<_> = annotations
+        .iter()
+        .map(|(k, v)| (k.as_str(), v.as_str()))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+fn planned(index: &Index, subnet: &str) -> Option<String> {
+    let subnet = index.inputs().subnets.get(&name(subnet))?;
+    Some(format!("{} {}", subnet.cidrs, subnet.gateways))
+}
+
+fn told(index: &Index, subnet: &str) -> Vec<String> {
+    let faults = &index.acceptance(&name(subnet)).unwrap().faults;
+    faults.iter().map(|fault| fault.why.to_string()).collect()
+}
+
+#[test]
+fn of_two_new_subnets_that_overlap_the_one_created_first_is_planned_in_any_order() {
+    let wide = subnet("wide", 2, json!({"cidrBlock": "10.0.0.0/12"}));
+    let narrow = subnet("z-narrow", 1, json!({"cidrBlock": "10.1.0.0/16"}));
+    for order in [[&wide, &narrow], [&narrow, &wide]] {
+        let mut index = cluster();
+        for object in order {
+            index.apply(object);
+        }
+        assert_eq!(planned(&index, "z-narrow").unwrap(), "10.1.0.0/16 10.1.0.1");
+        assert_eq!(planned(&index, "wide"), None);
+        assert_eq!(
+            told(&index, "wide"),
+            [
+                "spec.cidrBlock is `10.0.0.0/12`: it overlaps 10.1.0.0/16 of subnet z-narrow, which \
+              had it first in VPC ovn-cluster; choose a CIDR that is free"
+            ]
+        );
+        let why = index.why_none(&claimant("a"), &name("wide")).unwrap();
+        assert!(why.contains("gives out no address"), "{why}");
+        index.delete(&narrow);
+        assert_eq!(planned(&index, "wide").unwrap(), "10.0.0.0/12 10.0.0.1");
+    }
+}
+
+#[test]
+fn an_accepted_subnet_keeps_its_network_when_it_or_another_is_edited_into_conflict() {
+    let mut index = cluster();
+    let first = subnet("first", 1, json!({"cidrBlock": "10.1.0.0/16"}));
+    let second = subnet(
+        "second",
+        2,
+        json!({"cidrBlock": "10.2.0.0/16", "gateway": "10.2.0.9"}),
+    );
+    index.apply(&accepted_as(
+        first.clone(),
+        "ovn-cluster 10.1.0.0/16 10.1.0.1",
+    ));
+    index.apply(&accepted_as(second, "ovn-cluster 10.2.0.0/16 10.2.0.9"));
+
+    let edited = subnet("second", 2, json!({"cidrBlock": "10.1.128.0/17"}));
+    index.apply(&accepted_as(edited, "ovn-cluster 10.2.0.0/16 10.2.0.9"));
+    assert_eq!(planned(&index, "second").unwrap(), "10.2.0.0/16 10.2.0.9");
+    assert_eq!(told(&index, "second").len(), 1);
+    assert_eq!(told(&index, "first").len(), 0);
+
+    let edited = subnet("first", 1, json!({"cidrBlock": "10.2.0.0/16"}));
+    index.apply(&accepted_as(edited, "ovn-cluster 10.1.0.0/16 10.1.0.1"));
+    assert_eq!(planned(&index, "first").unwrap(), "10.1.0.0/16 10.1.0.1");
+    assert_eq!(told(&index, "first").len(), 1);
+
+    index.apply(&accepted_as(first, "ovn-cluster 10.1.0.0/16 10.1.0.1"));
+    let elsewhere = subnet("second", 2, json!({"cidrBlock": "10.3.0.0/16"}));
+    index.apply(&accepted_as(elsewhere, "ovn-cluster 10.2.0.0/16 10.2.0.9"));
+    assert_eq!(planned(&index, "second").unwrap(), "10.3.0.0/16 10.3.0.1");
+    assert_eq!(told(&index, "second").len(), 0);
+}
+
+#[test]
+fn subnets_of_different_vpcs_vlans_and_providers_may_have_the_same_addresses() {
+    let mut index = cluster();
+    let cidr = "10.1.0.0/16";
+    let underlay = |vlan| json!({"cidrBlock": cidr, "vlan": vlan, "underlayGateway": true});
+    let specs = [
+        json!({"cidrBlock": cidr}),
+        json!({"cidrBlock": cidr, "vpc": "tenant"}),
+        underlay("v1"),
+        underlay("v2"),
+        json!({"cidrBlock": cidr, "provider": "macvlan.default"}),
+        json!({"cidrBlock": cidr, "provider": "ipvlan.default"}),
+    ];
+    for (at, spec) in specs.into_iter().enumerate() {
+        let at = u8::try_from(at).unwrap();
+        let name = format!("s{at}");
+        index.apply(&subnet(&name, at, spec));
+        assert_eq!(told(&index, &name), [""; 0]);
+    }
+    index.apply(&subnet("late", 9, underlay("v2")));
+    assert_eq!(told(&index, "late").len(), 1);
+}
+
+#[test]
+fn no_subnet_of_the_default_vpc_contains_the_address_of_the_api_server() {
+    let mut index = cluster().with_api_server("10.96.0.1".parse().ok());
+    let spec = json!({"cidrBlock": "10.96.0.0/12"});
+    index.apply(&subnet("s", 1, spec.clone()));
+    assert_eq!(planned(&index, "s"), None);
+    assert!(told(&index, "s")[0].contains("10.96.0.1, the address of the Kubernetes API server"));
+    let mut other = spec;
+    other["vpc"] = json!("tenant");
+    index.apply(&subnet("s", 1, other));
+    assert_eq!(told(&index, "s"), [""; 0]);
+}
+
+#[test]
+fn a_range_that_is_no_range_blocks_a_new_subnet_and_closes_an_old_one() {
+    let mut index = cluster();
+    let spec = json!({"cidrBlock": "10.1.0.0/16", "excludeIps": ["10.1.0.9..10.1.0.2"]});
+    let bad = subnet("s", 1, spec);
+    index.apply(&bad);
+    assert_eq!(planned(&index, "s"), None);
+    assert!(told(&index, "s")[0].starts_with("spec.excludeIps is `10.1.0.9..10.1.0.2`"));
+    index.apply(&accepted_as(bad, "ovn-cluster 10.1.0.0/16 10.1.0.1"));
+    assert_eq!(planned(&index, "s").unwrap(), "10.1.0.0/16 10.1.0.1");
+    assert!(index.why_none(&claimant("a"), &name("s")).is_some());
+}
+
+#[test]
+fn a_routing_table_is_for_one_subnet_of_a_vpc() {
+    let mut index = cluster();
+    let spec = |net: u8, table: u16| {
+        json!({
+            "cidrBlock": format!("10.{net}.0.0/16"), "externalEgressGateway": "192.0.2.254",
+            "policyRoutingPriority": 1001, "policyRoutingTableID": table,
+        })
+    };
+    index.apply(&subnet("late", 2, spec(2, 1001)));
+    index.apply(&subnet("z", 1, spec(1, 1001)));
+    index.apply(&subnet("other", 3, spec(3, 1002)));
+    assert_eq!(
+        (told(&index, "z").len(), told(&index, "other").len()),
+        (0, 0)
+    );
+    let told = told(&index, "late");
+    assert!(
+        told[0].contains("`1001`: subnet z has it already"),
+        "{told:?}"
+    );
+    let faults = &index.acceptance(&name("late")).unwrap().faults;
+    assert_eq!(faults[0].effect, Effect::Told);
+    assert!(planned(&index, "late").is_some());
+}
+
+#[test]
+fn a_subnet_of_a_vpc_that_is_not_there_gives_no_address() {
+    let mut index = cluster();
+    index.apply(&subnet(
+        "s",
+        1,
+        json!({"cidrBlock": "10.1.0.0/16", "vpc": "later"}),
+    ));
+    let why = index.why_none(&claimant("a"), &name("s")).unwrap();
+    assert!(
+        why.contains("spec.vpc is `later`: there is no such VPC"),
+        "{why}"
+    );
+    index.apply(&vpc("later", json!({})));
+    assert_eq!(index.why_none(&claimant("a"), &name("s")), None);
+}
+
+#[test]
+fn logical_gateway_is_the_opposite_of_underlay_gateway() {
+    let connected = |spec: Value| {
+        let mut index = cluster();
+        index.apply(&subnet("s", 1, spec));
+        let subnet = &index.inputs().subnets[&name("s")];
+        subnet.router_link == controller_plan::RouterLink::Connected
+    };
+    let with =
+        |field: &str, value: bool| json!({"cidrBlock": "10.1.0.0/16", "vlan": "v", field: value});
+    assert!(connected(with("underlayGateway", false)));
+    assert!(!connected(with("underlayGateway", true)));
+    assert!(connected(with("logicalGateway", true)));
+    assert!(!connected(with("logicalGateway", false)));
+    assert!(connected(
+        json!({"cidrBlock": "10.1.0.0/16", "logicalGateway": false})
+    ));
+}

@@ -1,0 +1,107 @@
+use controller_index::{Defaults, Settings};
+use k8s_openapi::jiff::Timestamp;
+
+use super::*;
+
+fn index(subnets: &[(&str, &str, &str)]) -> Index {
+    let mut index = Index::new(Defaults {
+        settings: Settings {
+            default_vpc: VpcName::new("ovn-cluster").unwrap(),
+            join: SubnetName::new("join").unwrap(),
+        },
+        subnet: SubnetName::new("ovn-default").unwrap(),
+    });
+    index.apply(&api::Vpc::new("ovn-cluster", api::VpcSpec::default()));
+    for (name, cidr, provider) in subnets {
+        let spec = api::SubnetSpec {
+            cidr_block: (*cidr).to_owned(),
+            provider: (*provider).to_owned(),
+            ..Default::default()
+        };
+        index.apply(&api::Subnet::new(name, spec));
+    }
+    index
+}
+
+fn report(index: &Index, verdicts: &Verdicts) -> Vec<String> {
+    let name = |it: &str| SubnetName::new(it).unwrap();
+    let usages = ["a", "b"].map(|it| (name(it), DualStack::default()));
+    let statuses = subnets(index, verdicts, &Usages::from(usages));
+    let line = |(name, status): (SubnetName, SubnetStatus)| {
+        let conditions = status.conditions.iter();
+        let words = conditions.map(|it| format!("{}={}", it.type_, it.status));
+        format!("{name}: {}", words.collect::<Vec<_>>().join(" "))
+    };
+    statuses.into_iter().map(line).collect()
+}
+
+#[test]
+fn nothing_is_said_of_a_subnet_before_its_rows_are_committed() {
+    let verdicts = Verdicts::default();
+    let index = index(&[("a", "10.1.0.0/16", "ovn")]);
+    assert!(report(&index, &verdicts).is_empty());
+    verdicts.tell(
+        Owner::Subnet(SubnetName::new("a").unwrap()),
+        Verdict::default(),
+    );
+    assert_eq!(
+        report(&index, &verdicts),
+        ["a: Validated=True Ready=True Error=False"]
+    );
+}
+
+#[test]
+fn rows_that_the_database_rejects_make_an_error() {
+    let verdicts = Verdicts::default();
+    let rejected = Verdict {
+        rejection: Some("constraint violation".to_owned()),
+        ..Verdict::default()
+    };
+    verdicts.tell(Owner::Subnet(SubnetName::new("a").unwrap()), rejected);
+    assert_eq!(
+        report(&index(&[("a", "10.1.0.0/16", "ovn")]), &verdicts),
+        ["a: Validated=True Ready=False Error=True"]
+    );
+}
+
+#[test]
+fn an_unusable_subnet_is_not_valid_and_one_of_another_plugin_never_ready() {
+    let subnets = [("a", "nonsense", "ovn"), ("b", "10.2.0.0/16", "macvlan")];
+    assert_eq!(
+        report(&index(&subnets), &Verdicts::default()),
+        [
+            "b: Validated=True",
+            "a: Validated=False Ready=False Error=True"
+        ]
+    );
+}
+
+fn ready(status: bool) -> SubnetStatus {
+    SubnetStatus {
+        conditions: vec![condition(READY, status, PLANNED, "")],
+        ..SubnetStatus::default()
+    }
+}
+
+#[test]
+fn a_transition_time_stays_until_the_condition_turns() {
+    let (early, late) = (Time(Timestamp::UNIX_EPOCH), Time(Timestamp::MAX));
+    let first = ready(true).stamped(None, &early);
+    let second = ready(true).stamped(Some(&first), &late);
+    assert_eq!(second.conditions[0].last_transition_time, Some(early));
+    assert_eq!(second.conditions[0].last_update_time, Some(late.clone()));
+    let third = ready(false).stamped(Some(&first), &late);
+    assert_eq!(third.conditions[0].last_transition_time, Some(late));
+}
+
+#[test]
+fn times_are_no_difference() {
+    let stamped = ready(true).stamped(None, &Time(Timestamp::UNIX_EPOCH));
+    assert_eq!(stamped.timeless(), ready(true));
+}
+
+#[test]
+fn a_slash_64_has_as_many_addresses_as_kube_ovn_says() {
+    let text = format!("{:e}", float(1 << 64));
+    assert_eq!(text, "1.8446744073709552e19");
+}
