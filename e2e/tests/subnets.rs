@@ -1,0 +1,313 @@
+//! What the controller writes into subnets, VPCs and namespaces, on a real API server.
+#![cfg(test)]
+
+use std::{fmt::Debug, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use api::{Subnet, Vpc};
+use k8s_openapi::api::{core::v1::Namespace, events::v1::Event};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use testkit::{Cluster, Lab, LabOptions, OvnVersion, lab, objects::pod, wait_until};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+const LOGICAL_SWITCH: &str = "ovn.kubernetes.io/logical_switch";
+
+fn with_cluster(test: impl AsyncFnOnce(&Lab, Cluster<'_>) -> Result<()> + Send + 'static) {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async move |lab| {
+        let cluster = Cluster::start_without_daemons(lab).await?;
+        test(lab, cluster).await
+    });
+}
+
+fn all<K: kube::Resource<DynamicType = ()>>(lab: &Lab) -> Result<Api<K>> {
+    Ok(Api::all(lab.api_server()?.client()?))
+}
+
+async fn create<K>(lab: &Lab, kind: &str, name: &str, spec: Value) -> Result<()>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let object = json!({
+        "apiVersion": "kubeovn.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec,
+    });
+    let object: K = serde_json::from_value(object)?;
+    all::<K>(lab)?
+        .create(&PostParams::default(), &object)
+        .await?;
+    Ok(())
+}
+
+async fn create_subnet(lab: &Lab, name: &str, spec: Value) -> Result<()> {
+    create::<Subnet>(lab, "Subnet", name, spec).await
+}
+
+async fn annotation(lab: &Lab, namespace: &str, key: &str) -> Result<String> {
+    let namespace = all::<Namespace>(lab)?.get(namespace).await?;
+    let annotations = namespace.metadata.annotations.unwrap_or_default();
+    Ok(annotations.get(key).cloned().unwrap_or_default())
+}
+
+async fn wait_for_binding(lab: &Lab, namespace: &str, subnet: &str) -> Result<()> {
+    wait_until("the namespace is annotated", PATIENCE, async || {
+        let found = annotation(lab, namespace, LOGICAL_SWITCH).await?;
+        ensure!(found == subnet, "it is on `{found}`");
+        Ok(())
+    })
+    .await
+}
+
+/// Status and message of a condition of the subnet.
+async fn condition(lab: &Lab, subnet: &str, type_: &str) -> Result<(String, String)> {
+    let status = all::<Subnet>(lab)?.get(subnet).await?.status;
+    let conditions = status.context("it has a status")?.conditions;
+    let found = conditions.into_iter().find(|it| it.type_ == type_);
+    let found = found.context("there is no such condition")?;
+    Ok((found.status, found.message))
+}
+
+async fn wait_for_condition(lab: &Lab, subnet: &str, wanted: (&str, &str, &str)) -> Result<()> {
+    let (type_, status, words) = wanted;
+    wait_until("the condition is met", PATIENCE, async || {
+        let found = condition(lab, subnet, type_).await?;
+        ensure!(
+            found.0 == status && found.1.contains(words),
+            "it is {found:?}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+async fn ensure_gone<K>(lab: &Lab, name: &str) -> Result<()>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let found = all::<K>(lab)?.get_opt(name).await?;
+    ensure!(
+        found.is_none(),
+        "there is {:?}",
+        found.map(|it| it.meta().clone())
+    );
+    Ok(())
+}
+
+async fn wait_for_event(lab: &Lab, reason: &str, words: &[&str]) -> Result<()> {
+    let events: Api<Event> = all(lab)?;
+    wait_until("an event says so", PATIENCE, async || {
+        let listed = events.list(&ListParams::default()).await?;
+        let told = listed.iter().any(|event| {
+            let note = event.note.as_deref().unwrap_or_default();
+            event.reason.as_deref() == Some(reason) && words.iter().all(|it| note.contains(it))
+        });
+        ensure!(told, "it is not among {} events", listed.items.len());
+        Ok(())
+    })
+    .await
+}
+
+#[test]
+fn r11_what_somebody_strips_from_a_namespace_comes_back() {
+    with_cluster(async |lab, cluster| {
+        lab.api_server()?.create_namespace("a").await?;
+        wait_for_binding(lab, "a", "ovn-default").await?;
+        let spec = json!({"cidrBlock": "10.30.0.0/16", "namespaces": ["a"]});
+        create_subnet(lab, "s", spec).await?;
+        wait_for_binding(lab, "a", "s").await?;
+
+        let namespaces = all::<Namespace>(lab)?;
+        let keys = ["logical_switch", "cidr", "exclude_ips"];
+        let keys = keys.map(|key| (format!("ovn.kubernetes.io/{key}"), Value::Null));
+        let nothing = json!({"metadata": {"annotations": keys.into_iter().collect::<serde_json::Map<_, _>>()}});
+        let params = PatchParams::default();
+        namespaces
+            .patch("a", &params, &Patch::Merge(&nothing))
+            .await?;
+        wait_for_binding(lab, "a", "s").await?;
+        assert_eq!(
+            annotation(lab, "a", "ovn.kubernetes.io/cidr").await?,
+            "10.30.0.0/16"
+        );
+        assert_eq!(
+            annotation(lab, "a", "ovn.kubernetes.io/exclude_ips").await?,
+            "10.30.0.1"
+        );
+        drop(cluster);
+        Ok(())
+    });
+}
+
+#[test]
+fn r12_annotations_that_others_write_to_a_namespace_meanwhile_stay() {
+    const WRITES: u8 = 40;
+    with_cluster(async |lab, cluster| {
+        lab.api_server()?.create_namespace("a").await?;
+        let namespaces = all::<Namespace>(lab)?;
+        let params = PatchParams::default();
+        let spec = json!({"cidrBlock": "10.30.0.0/16", "namespaces": ["a"]});
+        create_subnet(lab, "s", spec).await?;
+        for number in 0..WRITES {
+            let own = json!({"metadata": {"annotations": {format!("others/{number}"): "x"}}});
+            namespaces.patch("a", &params, &Patch::Merge(&own)).await?;
+            let excludes = [format!("10.30.0.{}", number + 2)];
+            let spec = json!({"spec": {"excludeIps": excludes}});
+            all::<Subnet>(lab)?
+                .patch("s", &params, &Patch::Merge(&spec))
+                .await?;
+        }
+        let last = format!("10.30.0.{},10.30.0.1", WRITES + 1);
+        wait_until("the last edit is annotated", PATIENCE, async || {
+            let found = annotation(lab, "a", "ovn.kubernetes.io/exclude_ips").await?;
+            ensure!(found == last, "there is {found}");
+            Ok(())
+        })
+        .await?;
+        for number in 0..WRITES {
+            assert_eq!(
+                annotation(lab, "a", &format!("others/{number}")).await?,
+                "x"
+            );
+        }
+        drop(cluster);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_subnet_is_completed_and_another_that_takes_its_namespace_has_it() {
+    with_cluster(async |lab, cluster| {
+        let spec = json!({"cidrBlock": "10.30.0.7/16,fd00:30::/64", "namespaces": ["a", "b"], "default": true});
+        create_subnet(lab, "s", spec).await?;
+        wait_until("the spec is completed", PATIENCE, async || {
+            let subnet = all::<Subnet>(lab)?.get("s").await?;
+            let spec = subnet.spec;
+            let found = (
+                spec.cidr_block.as_str(),
+                spec.gateway.as_str(),
+                spec.protocol.as_str(),
+            );
+            ensure!(
+                found == ("10.30.0.0/16,fd00:30::/64", "10.30.0.1,fd00:30::1", "Dual"),
+                "{found:?}"
+            );
+            ensure!(
+                spec.exclude_ips == ["10.30.0.1", "fd00:30::1"] && !spec.default,
+                "{spec:?}"
+            );
+            let finalizers = subnet.metadata.finalizers.unwrap_or_default();
+            ensure!(finalizers == ["kube-ovn-controller"], "{finalizers:?}");
+            Ok(())
+        })
+        .await?;
+        let later = json!({"cidrBlock": "10.31.0.0/16", "namespaces": ["b"]});
+        create_subnet(lab, "z-later", later).await?;
+        wait_until(
+            "the namespace is gone from the first",
+            PATIENCE,
+            async || {
+                let namespaces = all::<Subnet>(lab)?.get("s").await?.spec.namespaces;
+                ensure!(namespaces == ["a"], "there are {namespaces:?}");
+                Ok(())
+            },
+        )
+        .await?;
+        wait_for_event(lab, "NamespaceTaken", &["`b`", "z-later"]).await?;
+        drop(cluster);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_subnet_names_whom_it_waits_for_and_ends_though_the_controller_was_away() {
+    with_cluster(async |lab, mut cluster| {
+        let api_server = lab.api_server()?;
+        api_server.create_namespace("a").await?;
+        create::<Vpc>(lab, "Vpc", "tenant", json!({"namespaces": ["a"]})).await?;
+        let spec = json!({"cidrBlock": "10.30.0.0/16", "vpc": "tenant", "namespaces": ["a"]});
+        create_subnet(lab, "s", spec).await?;
+        let built = pod("p").in_namespace("a").on("n1").build();
+        let created = api_server.create_pod(&built).await?;
+        wait_until("the pod has a port", PATIENCE, async || {
+            let finalizers = all::<Subnet>(lab)?.get("s").await?.metadata.finalizers;
+            ensure!(finalizers.is_some(), "the subnet has no finalizer");
+            let found = lab.nbctl(["lsp-get-addresses", "p.a"])?;
+            ensure!(found.contains("10.30.0.2"), "there is {found}");
+            Ok(())
+        })
+        .await?;
+
+        all::<Subnet>(lab)?
+            .delete("s", &DeleteParams::default())
+            .await?;
+        all::<Vpc>(lab)?
+            .delete("tenant", &DeleteParams::default())
+            .await?;
+        wait_for_condition(lab, "s", ("Ready", "False", "waiting for 1 address: a/p")).await?;
+        wait_for_binding(lab, "a", "ovn-default").await?;
+        let late = pod("late").in_namespace("a").on("n1");
+        let late = late.annotation(LOGICAL_SWITCH, "s").build();
+        let late = api_server.create_pod(&late).await?;
+        wait_for_event(lab, "AcquireAddressFailed", &["`s`", "being deleted"]).await?;
+        lab.nbctl(["lsp-del", "s-tenant"])?;
+        wait_until("its rows are repaired", PATIENCE, async || {
+            lab.nbctl(["lsp-get-type", "s-tenant"]).map(drop)
+        })
+        .await?;
+
+        cluster.controller()?.kill()?;
+        api_server.delete_pod(&created).await?;
+        api_server.delete_pod(&late).await?;
+        cluster.start_controller()?;
+        wait_until("subnet and VPC are gone", PATIENCE, async || {
+            ensure_gone::<Subnet>(lab, "s").await?;
+            ensure_gone::<Vpc>(lab, "tenant").await
+        })
+        .await?;
+        wait_until("so are their rows", PATIENCE, async || {
+            let rows = [lab.nbctl(["ls-list"])?, lab.nbctl(["lr-list"])?].concat();
+            ensure!(
+                !rows.contains("(s)") && !rows.contains("(tenant)"),
+                "{rows}"
+            );
+            Ok(())
+        })
+        .await
+    });
+}
+
+#[test]
+fn a_subnet_in_conflict_says_so_and_one_that_was_valid_keeps_its_rows() {
+    with_cluster(async |lab, cluster| {
+        create_subnet(lab, "s", json!({"cidrBlock": "10.30.0.0/16"})).await?;
+        wait_for_condition(lab, "s", ("Ready", "True", "")).await?;
+        create_subnet(lab, "wide", json!({"cidrBlock": "10.30.0.0/15"})).await?;
+        let words = "overlaps 10.30.0.0/16 of subnet s";
+        wait_for_condition(lab, "wide", ("Error", "True", words)).await?;
+        wait_for_event(lab, "ValidateLogicalSwitchFailed", &[words, "10.30.0.0/15"]).await?;
+        assert!(!lab.nbctl(["ls-list"])?.contains("(wide)"));
+
+        let edit = json!({"spec": {"cidrBlock": "10.16.0.0/24", "gateway": "10.16.0.1"}});
+        let params = PatchParams::default();
+        all::<Subnet>(lab)?
+            .patch("s", &params, &Patch::Merge(&edit))
+            .await?;
+        wait_for_condition(
+            lab,
+            "s",
+            ("Validated", "False", "until then it keeps 10.30.0.0/16"),
+        )
+        .await?;
+        let networks = [
+            "--bare",
+            "--columns=networks",
+            "find",
+            "Logical_Router_Port",
+            "name=ovn-cluster-s",
+        ];
+        assert_eq!(lab.nbctl(networks)?.trim(), "10.30.0.1/16");
+        drop(cluster);
+        Ok(())
+    });
+}
