@@ -5,11 +5,7 @@
 //! then while a port comes or goes; the row `nothing` says how many.
 #![cfg(test)]
 
-use std::{
-    fmt,
-    io::{self, Write},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use model::IpFamily;
@@ -22,7 +18,7 @@ use testkit::{
     loss::{Loss, Pinging},
     network::Families,
     objects::pod,
-    wait_until,
+    tell, wait_until,
 };
 use tokio::time::Instant;
 
@@ -219,18 +215,12 @@ impl fmt::Display for Row {
 
 const PACKETS: &str = " |   sent |  lost | outage ms";
 
-/// Past the test harness, which keeps to itself what a test prints that passes.
 fn print(rows: &[Row]) -> Result<()> {
-    let mut out = io::stdout();
-    writeln!(
-        out,
+    tell(format_args!(
         "{:<22}{PACKETS}{PACKETS} | next ADD, ms | failed ADDs | failed afterwards",
         "alone, then with pods"
-    )?;
-    for row in rows {
-        writeln!(out, "{row}")?;
-    }
-    Ok(())
+    ))?;
+    rows.iter().try_for_each(tell)
 }
 
 fn check(rows: &[Row]) -> Result<()> {

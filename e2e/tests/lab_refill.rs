@@ -9,7 +9,7 @@ use testkit::{
     Cluster, Database, Lab, LabOptions, OvnVersion, RunningPod, lab,
     loss::{Loss, Pinging},
     objects::pod,
-    wait_until,
+    tell, wait_until,
 };
 
 const MEMBERS: u8 = 3;
@@ -102,12 +102,11 @@ async fn start_pings(lab: &Lab, pods: &[RunningPod], name: &str) -> Result<Vec<P
 }
 
 /// Prints a row per ping, and returns the worst.
-#[expect(clippy::print_stderr, reason = "the figures are a result")]
 async fn finish(fault: &str, pings: Vec<Pinging>) -> Result<Loss> {
     let mut worst = Loss::default();
     for (ping, way) in pings.into_iter().zip(["one node", "two nodes"]) {
         let loss = ping.finish().await?;
-        eprintln!("{fault}, {way} | {loss}");
+        tell(format_args!("{fault}, {way} | {loss}"))?;
         if loss.outage > worst.outage {
             worst = loss;
         }

@@ -13,6 +13,7 @@ use testkit::{
     node::TUNNEL_BRIDGE,
     objects::pod,
     supervisor::Child,
+    tell,
     traffic::wait_for_ping,
     wait_until,
 };
@@ -29,7 +30,7 @@ fn r13_flows_tunnels_and_addresses_outlive_or_follow_every_part_of_open_vswitch(
     lab::run(options, async |lab| {
         let cluster = Cluster::start(lab).await?;
         let site = Site::prepare(lab, &cluster).await?;
-        print("fault | sent | lost | outage ms");
+        tell("fault | sent | lost | outage ms")?;
         let controller = site.kill("ovn-controller", &[Child::Controller]).await?;
         let database = site.kill("ovsdb-server", &[Child::Database]).await?;
         let switch = site.kill("ovs-vswitchd", &[Child::Switch]).await?;
@@ -154,7 +155,7 @@ impl<'a> Site<'a> {
             goes_on(&ping).await?;
             loss = loss.and(ping.finish().await?);
         }
-        print(&format!("{fault} | {loss}"));
+        tell(format_args!("{fault} | {loss}"))?;
         Ok(loss)
     }
 
@@ -207,11 +208,6 @@ impl Host {
             routes: routes.collect(),
         })
     }
-}
-
-#[expect(clippy::print_stdout, reason = "a table is what the run is for")]
-fn print(row: &str) {
-    println!("{row}");
 }
 
 fn ids(supervisor: &Supervisor) -> Result<Vec<Pid>> {

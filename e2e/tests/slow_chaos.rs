@@ -17,23 +17,16 @@ mod spec;
 #[path = "slow_chaos/unblocked.rs"]
 mod unblocked;
 
-use std::{
-    collections::BTreeSet,
-    env,
-    fmt::Display,
-    io::{self, Write},
-    str::FromStr,
-    time::Duration,
-};
+use std::{collections::BTreeSet, env, str::FromStr, time::Duration};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use testkit::{
     Cluster, Database, Fault, Lab, LabOptions, OvnVersion,
     audit::{addresses_are_unique, nothing_is_left},
     beside,
     churn::Churn,
     fault::{Choice, Schedule},
-    lab, wait_until,
+    lab, tell, wait_until,
 };
 use tokio::time::{Instant, timeout};
 
@@ -82,12 +75,12 @@ fn after_chaos_nothing_is_left_and_nb_is_what_a_plan_from_nothing_makes() {
     lab::run(options, async move |lab| {
         let span = Duration::from_mins(1) * minutes;
         let schedule = Schedule::from_seed(seed, &choices(minutes), span);
-        say(format_args!(
+        tell(format_args!(
             "chaos: seed {seed}, {minutes} minutes\n{schedule}"
         ))?;
         let cluster = Cluster::start(lab).await?;
         let (tally, faults, attached) = rage(&cluster, seed, &schedule, span)?;
-        say(format_args!(
+        tell(format_args!(
             "chaos: seed {seed}: {:.1} operations a second ({tally}), {attached} pods attached, \
              {} controller kills, {} leadership moves, {} other faults, {} programs ended by themselves",
             tally.rate(span),
@@ -224,9 +217,4 @@ fn number<T: FromStr>(variable: &str) -> Option<T> {
 
 async fn pause(duration: Duration) {
     drop(timeout(duration, std::future::pending::<()>()).await);
-}
-
-/// Past the test harness, which keeps to itself what a test prints that passes.
-fn say(text: impl Display) -> Result<()> {
-    writeln!(io::stdout(), "{text}").map_err(|error| anyhow!(error))
 }

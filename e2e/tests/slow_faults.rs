@@ -2,14 +2,9 @@
 //! again and again; the API server is gone for a minute.
 #![cfg(test)]
 
-use std::{
-    collections::BTreeSet,
-    fmt::Display,
-    io::{self, Write},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use model::IpFamily;
 use testkit::{
     Cluster, Database, Fault, Lab, LabOptions, OvnVersion,
@@ -19,7 +14,7 @@ use testkit::{
     lab,
     loss::Pinging,
     objects::pod,
-    wait_until,
+    tell, wait_until,
 };
 use tokio::time::{Instant, timeout};
 
@@ -83,7 +78,7 @@ async fn under_load(
     let counts = churn.counts();
     let within = counts.failures(begun, ended).len();
     let beyond = counts.failures(ended, Instant::now());
-    say(format_args!(
+    tell(format_args!(
         "{name}: {} pods attached, {within} failed ADDs within, {} afterwards; \
          {} packets sent, {} lost, outage {} ms",
         counts.added.len(),
@@ -136,9 +131,4 @@ async fn move_leader(lab: &Lab) -> Result<()> {
         Ok(())
     })
     .await
-}
-
-/// Past the test harness, which keeps to itself what a test prints that passes.
-fn say(text: impl Display) -> Result<()> {
-    writeln!(io::stdout(), "{text}").map_err(|error| anyhow!(error))
 }

@@ -4,11 +4,11 @@ mod churn;
 mod fault;
 mod traffic;
 
-use std::{collections::BTreeMap, io::Write, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use cluster::Cluster;
-use testkit::wait_until;
+use testkit::{tell, wait_until};
 use tokio::time::Instant;
 
 pub(crate) use self::fault::Fault;
@@ -125,19 +125,12 @@ fn kinds(cluster: &Cluster) -> Result<BTreeMap<String, usize>> {
     Ok(kinds)
 }
 
-/// Past the test harness, which keeps what a test that succeeds prints.
 fn print(rows: &[Row]) -> Result<()> {
-    let mut text = format!(
-        "\n{:<24} |   sent |   lost | outage ms | within | healed s | restarts\n",
+    tell(format_args!(
+        "\n{:<24} |   sent |   lost | outage ms | within | healed s | restarts",
         "fault"
-    );
-    for row in rows {
-        text.push_str(&row.line());
-        text.push('\n');
-    }
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("no output")
+    ))?;
+    rows.iter().map(Row::line).try_for_each(tell)
 }
 
 // === impl Row ===
