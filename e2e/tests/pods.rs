@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use api::Ip;
 use futures::future::{try_join, try_join_all};
 use k8s_openapi::{
-    api::{apps::v1::StatefulSet, core::v1::Pod, events::v1::Event},
+    api::{apps::v1::StatefulSet, core::v1::Pod},
     apimachinery::pkg::apis::meta::v1::OwnerReference,
 };
 use kube::{
@@ -19,7 +19,9 @@ use kube::{
     api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
-use testkit::{Cluster, Lab, LabOptions, OvnVersion, lab, objects::pod, wait_until};
+use testkit::{
+    Cluster, Lab, LabOptions, OvnVersion, lab, objects::pod, wait_for_event, wait_until,
+};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const ALLOCATED: &str = "ovn.kubernetes.io/allocated";
@@ -379,18 +381,4 @@ async fn ensure_consistent(lab: &Lab, count: usize) -> Result<()> {
         ensure!(addresses.insert(address), "{address:?} is there twice");
     }
     Ok(())
-}
-
-async fn wait_for_event(lab: &Lab, reason: &str, words: &[&str]) -> Result<()> {
-    let events: Api<Event> = Api::namespaced(lab.api_server()?.client()?, "default");
-    wait_until("an event tells it", PATIENCE, async || {
-        let listed = events.list(&ListParams::default()).await?;
-        let told = listed.iter().any(|event| {
-            let note = event.note.as_deref().unwrap_or_default();
-            event.reason.as_deref() == Some(reason) && words.iter().all(|it| note.contains(it))
-        });
-        ensure!(told, "it is not among {} events", listed.items.len());
-        Ok(())
-    })
-    .await
 }

@@ -6,12 +6,12 @@ use std::{collections::BTreeSet, fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use api::{Subnet, Vpc};
-use k8s_openapi::api::{core::v1::Pod, events::v1::Event};
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use serde_json::Value;
 use testkit::{
     Cluster, Families, Lab, LabOptions, OvnVersion, lab, objects, objects::pod, ovn::Programs,
-    process::Process, wait_until,
+    process::Process, wait_for_event, wait_until,
 };
 
 const PODS: usize = 100;
@@ -151,20 +151,6 @@ fn r10_a_node_whose_address_is_inside_a_subnet_is_told() {
         drop(cluster);
         Ok(())
     });
-}
-
-async fn wait_for_event(lab: &Lab, reason: &str, words: &[&str]) -> Result<()> {
-    let events: Api<Event> = Api::namespaced(lab.api_server()?.client()?, "default");
-    wait_until("an event names field and value", PATIENCE, async || {
-        let listed = events.list(&ListParams::default()).await?;
-        let told = listed.iter().any(|event| {
-            let note = event.note.as_deref().unwrap_or_default();
-            event.reason.as_deref() == Some(reason) && words.iter().all(|it| note.contains(it))
-        });
-        ensure!(told, "it is not among {} events", listed.items.len());
-        Ok(())
-    })
-    .await
 }
 
 /// The default subnet is ready and counts its pods, and its VPC knows it.

@@ -5,11 +5,13 @@ use std::{fmt::Debug, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use api::{Subnet, Vpc};
-use k8s_openapi::api::{core::v1::Namespace, events::v1::Event};
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use testkit::{Cluster, Lab, LabOptions, OvnVersion, lab, objects::pod, wait_until};
+use testkit::{
+    Cluster, Lab, LabOptions, OvnVersion, lab, objects::pod, wait_for_event, wait_until,
+};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const LOGICAL_SWITCH: &str = "ovn.kubernetes.io/logical_switch";
@@ -92,20 +94,6 @@ where
         found.map(|it| it.meta().clone())
     );
     Ok(())
-}
-
-async fn wait_for_event(lab: &Lab, reason: &str, words: &[&str]) -> Result<()> {
-    let events: Api<Event> = all(lab)?;
-    wait_until("an event says so", PATIENCE, async || {
-        let listed = events.list(&ListParams::default()).await?;
-        let told = listed.iter().any(|event| {
-            let note = event.note.as_deref().unwrap_or_default();
-            event.reason.as_deref() == Some(reason) && words.iter().all(|it| note.contains(it))
-        });
-        ensure!(told, "it is not among {} events", listed.items.len());
-        Ok(())
-    })
-    .await
 }
 
 #[test]
