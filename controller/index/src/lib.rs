@@ -53,7 +53,7 @@ pub use selector::Selector;
 pub use service::{Service, ServicePort};
 pub use shared::Shared;
 pub use stateful_set::{Place, STATEFUL_SET, SetKey, StatefulSet};
-pub use subnet::{Provision, Subnet};
+pub use subnet::{Provision, Subnet, protocol};
 pub use text::Rejected;
 pub use verdict::{Verdict, Verdicts};
 pub use vip::{VIP, Vip};

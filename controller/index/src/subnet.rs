@@ -17,6 +17,8 @@ use crate::text::{Rejected, parse, require};
 
 mod completed;
 
+pub use completed::protocol;
+
 /// A subnet as declared, defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subnet {

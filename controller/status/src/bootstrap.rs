@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use api::{Subnet, SubnetSpec, Vpc, VpcSpec};
+use controller_index::protocol;
 use controller_ipam::slot_range;
 use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
@@ -98,14 +99,6 @@ impl Network {
             *gateways.get_mut(family) = self.gateways.get(family).copied().or(first);
         }
         gateways
-    }
-}
-
-fn protocol(cidrs: &CidrPair) -> &'static str {
-    match (cidrs.v4.is_some(), cidrs.v6.is_some()) {
-        (true, true) => "Dual",
-        (false, true) => "IPv6",
-        (_, false) => "IPv4",
     }
 }
 

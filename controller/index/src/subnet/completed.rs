@@ -43,7 +43,8 @@ impl Subnet {
     }
 }
 
-fn protocol(cidrs: &CidrPair) -> &'static str {
+/// The families of the networks, as `spec.protocol` names them.
+pub fn protocol(cidrs: &CidrPair) -> &'static str {
     match (cidrs.v4.is_some(), cidrs.v6.is_some()) {
         (true, true) => "Dual",
         (false, true) => "IPv6",
