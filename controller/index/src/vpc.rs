@@ -20,6 +20,9 @@ pub struct Vpc {
     /// The subnet for those of them that no subnet names.
     pub default_subnet: Option<SubnetName>,
     pub life: Life,
+    /// What its user must mend. Whatever that is, the VPC has its router: that takes no more than its
+    /// name.
+    pub faults: Vec<Rejected>,
     /// The object without what is no intent.
     pub object: api::Vpc,
 }
@@ -34,13 +37,20 @@ impl Watched for api::Vpc {
     }
 
     fn parse(&self) -> Result<Self::Row, Rejected> {
+        let mut faults = Vec::new();
+        let default_subnet = parse("spec.defaultSubnet", &self.spec.default_subnet);
+        let default_subnet = default_subnet.unwrap_or_else(|why| {
+            faults.push(why);
+            None
+        });
         Ok(Vpc {
             network: plan::Vpc {
                 router: self.metadata.name.clone().unwrap_or_default(),
             },
             namespaces: self.spec.namespaces.iter().cloned().collect(),
-            default_subnet: parse("spec.defaultSubnet", &self.spec.default_subnet)?,
+            default_subnet,
             life: Life::of(&self.metadata),
+            faults,
             object: Self {
                 status: None,
                 ..declared(self)

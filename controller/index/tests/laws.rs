@@ -56,10 +56,11 @@ fn object<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
 fn any_vpc() -> impl Strategy<Value = Object> {
     let name = prop_oneof![Just("ovn-cluster"), Just("tenant")];
     let namespaces = proptest::collection::vec("[dt]", 0..2);
-    (name, namespaces).prop_map(|(name, namespaces)| {
+    let default = prop_oneof![Just(""), Just("s1"), Just("A_b")];
+    (name, namespaces, default).prop_map(|(name, namespaces, default)| {
         Object::Vpc(object(json!({
             "apiVersion": "kubeovn.io/v1", "kind": "Vpc", "metadata": {"name": name},
-            "spec": {"namespaces": namespaces},
+            "spec": {"namespaces": namespaces, "defaultSubnet": default},
         })))
     })
 }
@@ -329,6 +330,20 @@ proptest! {
                 prop_assert!(!differs || dirty.contains(&owner), "{} after {:?}", owner, event);
             }
         }
+    }
+
+    #[test]
+    fn every_vpc_has_its_router_whatever_it_says(
+        events in proptest::collection::vec(any_event(), 0..40),
+    ) {
+        let mut index = index();
+        for event in &events {
+            perform(&mut index, event);
+        }
+        let vpcs = only!(remaining(&events), Object::Vpc);
+        let names: BTreeSet<_> = vpcs.iter().filter_map(|it| it.metadata.name.as_deref()).collect();
+        let planned: BTreeSet<_> = index.inputs().vpcs.keys().map(VpcName::as_str).collect();
+        prop_assert_eq!(names, planned);
     }
 
     #[test]

@@ -138,6 +138,23 @@ fn a_namespace_of_a_vpc_is_on_the_default_subnet_of_the_vpc() {
 }
 
 #[test]
+fn a_vpc_that_cannot_be_read_keeps_its_router_and_says_what_is_wrong() {
+    for vpc_name in ["ovn-cluster", "tenant"] {
+        let mut index = cluster();
+        let before = index.inputs().clone();
+        index.take_dirty();
+        index.apply(&vpc(vpc_name, json!({"defaultSubnet": "A_b"})));
+        assert_eq!(index.inputs(), &before);
+        assert!(index.take_dirty().is_empty());
+        let vpc = index.vpcs().get(&VpcName::new(vpc_name).unwrap()).unwrap();
+        let told = vpc.faults[0].to_string();
+        for word in ["spec.defaultSubnet", "A_b", "lower-case"] {
+            assert!(told.contains(word), "{told}");
+        }
+    }
+}
+
+#[test]
 fn of_two_subnets_that_name_a_namespace_the_one_created_last_has_it_in_any_order() {
     let spec = |net: u8| json!({"cidrBlock": format!("10.{net}.0.0/16"), "namespaces": ["a"]});
     let subnets = [subnet("z-old", 1, spec(1)), subnet("new", 2, spec(2))];

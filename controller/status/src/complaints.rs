@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use controller_index::{Index, Kind, ObjectName, Problem, Verdicts};
 use model::Owner;
 
+use crate::statuses::{INVALID, VPC_INVALID};
+
 /// Something that the user of an object must mend.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Complaint {
@@ -24,11 +26,19 @@ pub(crate) fn all(index: &Index, verdicts: &Verdicts) -> BTreeSet<Complaint> {
         faults.into_iter().flatten().map(|fault| Complaint {
             object: named(Kind::Subnet, name),
             uid: subnet.life.uid.clone(),
-            reason: "ValidateLogicalSwitchFailed".to_owned(),
+            reason: INVALID.to_owned(),
             message: fault.why.to_string(),
         })
     });
-    problems.chain(faults).collect()
+    let of_vpcs = index.vpcs().iter().flat_map(|(name, vpc)| {
+        vpc.faults.iter().map(|why| Complaint {
+            object: named(Kind::Vpc, name),
+            uid: vpc.life.uid.clone(),
+            reason: VPC_INVALID.to_owned(),
+            message: why.to_string(),
+        })
+    });
+    problems.chain(faults).chain(of_vpcs).collect()
 }
 
 /// `None` for what no object stands for, or for one that is gone.

@@ -15,7 +15,7 @@ use crate::ledger::Usages;
 
 /// The reasons are Kube-OVN's.
 const VALID: &str = "ValidateLogicalSwitchSuccess";
-const INVALID: &str = "ValidateLogicalSwitchFailed";
+pub(crate) const INVALID: &str = "ValidateLogicalSwitchFailed";
 const PLANNED: &str = "ResetLogicalSwitchAclSuccess";
 const NOT_PLANNED: &str = "CreateLogicalSwitchFailed";
 /// The reasons that Kube-OVN has not.
@@ -23,7 +23,7 @@ const WAITING_FOR_ADDRESSES: &str = "WaitingForAddresses";
 const WAITING_FOR_SUBNETS: &str = "WaitingForSubnets";
 const VPC_PLANNED: &str = "ReconcileVpcSuccess";
 const VPC_NOT_PLANNED: &str = "ReconcileVpcFailed";
-const VPC_INVALID: &str = "ValidateVpcFailed";
+pub(crate) const VPC_INVALID: &str = "ValidateVpcFailed";
 /// Blockers of a deletion that are named; more are counted.
 const NAMED: usize = 5;
 
@@ -181,7 +181,7 @@ fn float(number: u128) -> f64 {
     number.to_string().parse().unwrap_or(f64::MAX)
 }
 
-/// The status of each VPC whose router was planned, and of those that cannot be used.
+/// The status of each VPC whose router was planned.
 pub(crate) fn vpcs(index: &Index, verdicts: &Verdicts) -> Vec<(VpcName, VpcStatus)> {
     let planned = index.vpcs().iter().filter_map(|(name, vpc)| {
         let verdict = verdicts.of(&Owner::Vpc(name.clone()))?;
@@ -196,16 +196,7 @@ pub(crate) fn vpcs(index: &Index, verdicts: &Verdicts) -> Vec<(VpcName, VpcStatu
         };
         Some((name.clone(), status))
     });
-    let rejected = index.rejected().iter();
-    let rejected = rejected.filter(|(it, _)| it.kind == Kind::Vpc);
-    let unusable = rejected.filter_map(|(object, rejection)| {
-        let status = VpcStatus {
-            conditions: vpc_failed(VPC_INVALID, &rejection.why.to_string()),
-            ..VpcStatus::default()
-        };
-        Some((VpcName::new(object.name.clone()).ok()?, status))
-    });
-    planned.chain(unusable).collect()
+    planned.collect()
 }
 
 fn vpc_conditions(index: &Index, name: &VpcName, vpc: &Vpc, verdict: &Verdict) -> Vec<Condition> {
@@ -214,7 +205,9 @@ fn vpc_conditions(index: &Index, name: &VpcName, vpc: &Vpc, verdict: &Verdict) -
         let message = waiting(("subnet", "subnets"), &subnets);
         return vec![condition(READY, false, WAITING_FOR_SUBNETS, &message)];
     }
+    let faults: Vec<String> = vpc.faults.iter().map(ToString::to_string).collect();
     match complaint(verdict) {
+        _ if !faults.is_empty() => vpc_failed(VPC_INVALID, &faults.join("; ")),
         Some(message) => vpc_failed(VPC_NOT_PLANNED, &message),
         None => vec![
             condition(READY, true, VPC_PLANNED, ""),

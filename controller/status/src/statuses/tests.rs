@@ -76,6 +76,38 @@ fn an_unusable_subnet_is_not_valid_and_one_of_another_plugin_never_ready() {
     );
 }
 
+#[test]
+fn a_vpc_that_cannot_be_read_has_its_router_and_an_error() {
+    let verdicts = Verdicts::default();
+    let mut index = index(&[]);
+    let name = VpcName::new("ovn-cluster").unwrap();
+    verdicts.tell(Owner::Vpc(name.clone()), Verdict::default());
+    let spec = api::VpcSpec {
+        default_subnet: "A_b".to_owned(),
+        ..Default::default()
+    };
+    index.apply(&api::Vpc::new("ovn-cluster", spec));
+    let [(said, status)] = vpcs(&index, &verdicts).try_into().unwrap();
+    assert_eq!((said, status.standby), (name, true));
+    assert_eq!(status.router, "ovn-cluster");
+    let words = status.conditions.iter();
+    let words = words.map(|it| format!("{}={} {}", it.type_, it.status, it.message));
+    let cause = "spec.defaultSubnet is `A_b`";
+    let expected = [
+        format!("Ready=False {cause}"),
+        format!("Error=True {cause}"),
+    ];
+    let is_said = |(word, expected): (String, &String)| word.starts_with(expected);
+    assert!(words.zip(&expected).all(is_said), "{:?}", status.conditions);
+    let complaints = crate::complaints::all(&index, &verdicts);
+    let complaint = complaints.first().unwrap();
+    assert_eq!(complaint.object.to_string(), "Vpc ovn-cluster");
+    assert!(
+        complaint.message.contains("spec.defaultSubnet"),
+        "{complaint:?}"
+    );
+}
+
 fn ready(status: bool) -> SubnetStatus {
     SubnetStatus {
         conditions: vec![condition(READY, status, PLANNED, "")],
