@@ -6,6 +6,7 @@
 //! | subnet, VPC | every subnet that is accepted with another network now | no two of a router overlap |
 //! | subnet | itself, its VPC, that one's load balancers, its ports, all nodes; all ports when it is `join` | gateways are in the VPC's route, the gateway mode in the ports' groups, no node may have an address in it |
 //! | node | itself, nodes with an address of it, the ports on it, and the port that would have its name | an address can lead to one node, a port is in the group of its node, and two ports cannot have one name |
+//! | record | the port or the node that it is for | it counts where annotations cannot be read |
 //! | port | itself | |
 //! | service, endpoints | the load balancers of the default VPC | they hold its VIPs |
 //!
@@ -93,7 +94,8 @@ impl Index {
             .extend(pods.map(|(key, _)| Claimant::Pod(key.clone())));
         let vips = self.vips.keys().cloned();
         self.claims.extend(vips.map(Claimant::Vip));
-        let nodes = self.nodes.iter().filter(|(_, node)| node.join.is_none());
+        let nodes = self.nodes.iter();
+        let nodes = nodes.filter(|(_, node)| node.annotated.is_none());
         self.claims
             .extend(nodes.map(|(name, _)| Claimant::Node(name.clone())));
     }

@@ -18,10 +18,13 @@ use crate::text::{Annotations, Rejected, uid};
 pub struct Node {
     pub uid: String,
     pub internal: DualStack<IpAddr>,
-    /// The addresses of its port on the join subnet, once recorded.
-    pub join: Option<plan::JoinPort>,
-    /// Addresses that a user asks for, or that an earlier record gave.
-    pub wanted: DualStack<IpAddr>,
+    /// The port on the join subnet that its annotations tell of; `None` when they cannot be read.
+    pub annotated: Option<plan::JoinPort>,
+    /// Addresses that a user asks for, or that an earlier record gave; `None` when they cannot be
+    /// read.
+    pub wanted: Option<DualStack<IpAddr>>,
+    /// What is wrong with its annotations.
+    pub fault: Option<Rejected>,
     /// The name that OVN knows it by, once its daemon has told.
     pub chassis: Option<String>,
 }
@@ -37,22 +40,26 @@ impl Watched for core::Node {
 
     fn parse(&self) -> Result<Self::Row, Rejected> {
         let annotations = Annotations::of(&self.metadata, &Provider::Ovn);
-        let wanted: DualStack<IpAddr> = annotations.parse(key::IP_ADDRESS)?.unwrap_or_default();
-        let join = if annotations.is_true(key::ALLOCATED) {
-            Some(plan::JoinPort {
-                addresses: annotations.require(key::IP_ADDRESS)?,
-                mac: annotations.require(key::MAC_ADDRESS)?,
-            })
-        } else {
-            None
-        };
+        let wanted = annotations.parse(key::IP_ADDRESS);
+        let port = annotations.is_true(key::ALLOCATED);
+        let port = port.then(|| join_port(annotations)).transpose();
+        let fault = wanted
+            .as_ref()
+            .err()
+            .or_else(|| port.as_ref().err())
+            .cloned();
         Ok(Node {
             uid: uid(&self.metadata),
             internal: internal_addresses(self),
-            join,
-            wanted,
+            fault,
+            annotated: port.ok().flatten(),
+            wanted: wanted.ok().map(Option::unwrap_or_default),
             chassis: Some(annotations.text(key::CHASSIS).to_owned()).filter(|it| !it.is_empty()),
         })
+    }
+
+    fn complaint(row: &Node) -> Option<Rejected> {
+        row.fault.clone()
     }
 
     fn table(index: &mut Index) -> &mut Table<Self::Key, Self::Row> {
@@ -60,39 +67,59 @@ impl Watched for core::Node {
     }
 
     fn derive(index: &mut Index, TableEdit(edit): TableEdit<Self>) {
-        let both = [&edit.old, &edit.new].into_iter().flatten();
-        let addresses = both.flat_map(|node| node.internal.values().copied());
-        let addresses = addresses.collect();
-        match edit.new {
-            Some(node) => {
-                let node = plan::Node {
-                    internal: node.internal,
-                    join: node.join,
-                };
-                index.inputs.nodes.insert(edit.key.clone(), node);
-            }
-            None => {
-                index.inputs.nodes.remove(&edit.key);
-            }
-        }
-        index.dirty_nodes_at(&addresses);
-        index.dirty_node(&edit.key);
+        index.derive_node(&edit.key);
         index.claims.insert(Claimant::Node(edit.key));
     }
 }
 
 impl Index {
-    /// Of every node there is, those that cannot be used included, the name that OVN knows it by.
+    /// The node's port on the join subnet, once it is recorded. Annotations count first, while they
+    /// can be read.
+    pub fn join_port(&self, name: &NodeName, node: &Node) -> Option<plan::JoinPort> {
+        let recorded = || {
+            let record = self.record_of(&Claimant::Node(name.clone()), &node.uid)?;
+            let is_of_join = record.subnet == self.defaults.settings.join;
+            is_of_join.then_some(plan::JoinPort {
+                addresses: record.addresses,
+                mac: record.mac,
+            })
+        };
+        node.annotated.clone().or_else(recorded)
+    }
+
+    /// Of every node there is the name that OVN knows it by.
     pub fn chassis_of_nodes(&self) -> BTreeMap<String, Option<String>> {
         let nodes = self.nodes.iter();
-        let nodes = nodes.map(|(name, node)| (name.to_string(), node.chassis.clone()));
-        let rejected = self.rejected().keys();
-        let rejected = rejected.filter(|object| object.kind == Kind::Node);
-        rejected
-            .map(|object| (object.name.clone(), None))
-            .chain(nodes)
+        nodes
+            .map(|(name, node)| (name.to_string(), node.chassis.clone()))
             .collect()
     }
+
+    pub(crate) fn derive_node(&mut self, name: &NodeName) {
+        let node = self.nodes.get(name);
+        let new = node.map(|node| plan::Node {
+            internal: node.internal,
+            join: self.join_port(name, node),
+        });
+        let old = match new.clone() {
+            Some(node) => self.inputs.nodes.insert(name.clone(), node),
+            None => self.inputs.nodes.remove(name),
+        };
+        if old == new {
+            return;
+        }
+        let both = [old, new].into_iter().flatten();
+        let addresses = both.flat_map(|node| node.internal.values().copied().collect::<Vec<_>>());
+        self.dirty_nodes_at(&addresses.collect());
+        self.dirty_node(name);
+    }
+}
+
+fn join_port(annotations: Annotations<'_>) -> Result<plan::JoinPort, Rejected> {
+    Ok(plan::JoinPort {
+        addresses: annotations.require(key::IP_ADDRESS)?,
+        mac: annotations.require(key::MAC_ADDRESS)?,
+    })
 }
 
 /// The first `InternalIP` of each family.

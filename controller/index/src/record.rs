@@ -69,8 +69,10 @@ impl Watched for api::Ip {
             placed.insert(pod.clone());
         }
         for record in [edit.old, edit.new].into_iter().flatten() {
-            if let Claimant::Pod(pod) = &record.claimant {
-                index.derive_port(pod);
+            match &record.claimant {
+                Claimant::Pod(pod) => index.derive_port(pod),
+                Claimant::Node(node) => index.derive_node(node),
+                Claimant::Vip(_) | Claimant::Unknown(_) => {}
             }
             index.claims.insert(record.claimant);
         }

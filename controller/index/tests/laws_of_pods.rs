@@ -72,12 +72,16 @@ fn any_subnet() -> impl Strategy<Value = Object> {
 
 fn any_node() -> impl Strategy<Value = Object> {
     let name = prop_oneof![Just("n1"), Just("0.d"), Just("n2")];
-    (name, any::<bool>(), "192\\.0\\.2\\.[12]").prop_map(|(name, joined, internal)| {
+    let ip = prop_oneof![3 => Just("100.64.0.2"), 1 => Just("nonsense"), 1 => Just("")];
+    let mac = prop_oneof![3 => Just("00:00:00:00:00:02"), 1 => Just("nonsense"), 1 => Just("")];
+    let annotations = (any::<bool>(), ip, mac);
+    let strategy = (name, annotations, "192\\.0\\.2\\.[12]");
+    strategy.prop_map(|(name, (joined, ip, mac), internal)| {
         Object::Node(object(json!({
             "metadata": {"name": name, "uid": "u", "annotations": {
                 "ovn.kubernetes.io/allocated": joined.to_string(),
-                "ovn.kubernetes.io/ip_address": "100.64.0.2",
-                "ovn.kubernetes.io/mac_address": "00:00:00:00:00:02",
+                "ovn.kubernetes.io/ip_address": ip,
+                "ovn.kubernetes.io/mac_address": mac,
                 "ovn.kubernetes.io/chassis": internal,
             }},
             "status": {"addresses": [{"type": "InternalIP", "address": internal}]},
@@ -133,12 +137,30 @@ fn any_ip() -> impl Strategy<Value = Object> {
     })
 }
 
+/// A record of a node, or of the one that had its name before.
+fn any_ip_of_node() -> impl Strategy<Value = Object> {
+    let name = prop_oneof![Just("n1"), Just("0.d"), Just("n2")];
+    let uid = prop_oneof![3 => Just("u"), 1 => Just("former")];
+    (name, uid).prop_map(|(name, uid)| {
+        Object::Ip(object(json!({
+            "apiVersion": "kubeovn.io/v1", "kind": "IP",
+            "metadata": {
+                "name": format!("node-{name}"),
+                "annotations": {"ovn.kubernetes.io/claimant-uid": uid},
+            },
+            "spec": {"podName": name, "subnet": "join", "ipAddress": "100.64.0.2",
+                     "macAddress": "00:00:00:00:00:02"},
+        })))
+    })
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     let object = prop_oneof![
         1 => any_subnet(),
         2 => any_node(),
         4 => any_pod(),
         3 => any_ip(),
+        2 => any_ip_of_node(),
     ];
     prop_oneof![
         6 => object.clone().prop_map(Event::Apply),
@@ -245,6 +267,19 @@ proptest! {
                 let claimant = Claimant::Pod(key.pod.clone());
                 prop_assert!(is_same || claims.contains(&claimant), "{} after {:?}", key, event);
             }
+        }
+    }
+
+    #[test]
+    fn a_node_with_a_record_of_its_own_has_its_port_whatever_its_annotations_say(
+        events in proptest::collection::vec(any_event(), 0..40),
+    ) {
+        let index = performed(&events);
+        for (name, node) in index.nodes().iter() {
+            let claimant = Claimant::Node(name.clone());
+            let is_recorded = index.record_of(&claimant, &node.uid).is_some();
+            let port = &index.inputs().nodes[name].join;
+            prop_assert!(!is_recorded || port.is_some(), "{}", name);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use controller_index::{
-    Allocation, Claimant, Index, Node, Place, Pod, Pool, Record, Vip, Wish as PodWish,
+    Allocation, Claimant, Index, JoinPort, Node, Place, Pod, Pool, Record, Vip, Wish as PodWish,
 };
 use controller_ipam::{Claim, ClaimKey, Request, Succession, Uid, Wish};
 use model::{DualStack, IpPoolName, MacAddr, NodeName, PodKey, SubnetName};
@@ -37,10 +37,7 @@ pub(super) fn needy(index: &Index, claimant: &Claimant) -> Option<Needy> {
             let needs = index.needs_addresses(key, pod);
             needs.then(|| of_pod(index, key, pod))
         }
-        Claimant::Node(name) => {
-            let join = index.defaults().settings.join.clone();
-            Some(of_node(name, index.nodes().get(name)?, join))
-        }
+        Claimant::Node(name) => of_node(index, name, index.nodes().get(name)?),
         Claimant::Vip(name) => {
             let vip = index.vips().get(name).filter(|vip| !vip.is_ending)?;
             Some(of_vip(index, claimant, vip))
@@ -85,24 +82,31 @@ fn wish_of(wish: &PodWish, place: Option<&Place>) -> Wish {
     }
 }
 
-fn of_node(name: &NodeName, node: &Node, join: SubnetName) -> Needy {
-    let held = node.join.as_ref().map(|port| Allocation {
+/// A node whose wish cannot be read has what is recorded for it, or waits until it is mended.
+fn of_node(index: &Index, name: &NodeName, node: &Node) -> Option<Needy> {
+    let join = &index.defaults().settings.join;
+    let held = |port: JoinPort| Allocation {
         subnet: join.clone(),
         addresses: port.addresses,
         mac: port.mac,
-    });
-    Needy {
+    };
+    let annotated = node.annotated.clone().map(held);
+    let held = index.join_port(name, node).map(held);
+    if held.is_none() && node.wanted.is_none() {
+        return None;
+    }
+    Some(Needy {
         claimant: Claimant::Node(name.clone()),
         uid: node.uid.clone(),
         node: Some(name.clone()),
-        subnet: join,
-        annotated: held.clone(),
+        subnet: join.clone(),
+        annotated,
         held,
         place: None,
-        wish: exactly(node.wanted),
+        wish: exactly(node.wanted.unwrap_or_default()),
         mac: None,
         pool: None,
-    }
+    })
 }
 
 fn of_vip(index: &Index, claimant: &Claimant, vip: &Vip) -> Needy {

@@ -1,5 +1,6 @@
 mod churn;
 mod life;
+mod nodes;
 mod reserved;
 mod stateful_set;
 mod wish;
