@@ -45,6 +45,8 @@ pub enum Rule {
     ConnectedNexthop,
     /// A match names groups of ports that are planned.
     Set,
+    /// OVN can read a match, and evaluate it whatever the encapsulation.
+    Match,
     /// OVN can read the name.
     Name,
     /// A VIP and its backends are of one family.
@@ -126,6 +128,7 @@ impl Rule {
             Self::Nexthop => "Nexthop",
             Self::ConnectedNexthop => "ConnectedNexthop",
             Self::Set => "Set",
+            Self::Match => "Match",
             Self::Name => "Name",
             Self::Family => "Family",
         }

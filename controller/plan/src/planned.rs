@@ -44,6 +44,7 @@ impl Planned {
             RowKey::StaticRoute { .. } => {
                 row.with(nb::logical_router_static_route::EXTERNAL_IDS, ids)
             }
+            RowKey::Acl { .. } => row.with(nb::acl::EXTERNAL_IDS, ids),
         };
         self.rows.insert(key, row);
     }

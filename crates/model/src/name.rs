@@ -22,14 +22,16 @@ const NODE_LSP: &str = "node-";
 /// The longest name of an object.
 const LONGEST: usize = 253;
 
-/// A name that is too long for an object ends in a hash of all of it, so that names that begin
-/// alike stay apart.
-fn shortened(name: String) -> String {
-    if name.len() <= LONGEST {
+/// A name that is longer than `longest`, which is at least 17, ends in a hash of all of it, so that
+/// names that begin alike stay apart.
+pub fn shortened(name: String, longest: usize) -> String {
+    if name.len() <= longest {
         return name;
     }
     let hash = format!("-{:016x}", fnv1a(name.as_bytes()));
-    let kept = name.get(..LONGEST - hash.len()).unwrap_or_default();
+    let kept = name
+        .get(..longest.saturating_sub(hash.len()))
+        .unwrap_or_default();
     format!("{}{hash}", kept.trim_end_matches(['.', '-']))
 }
 
@@ -160,7 +162,7 @@ pub struct PortKey {
 impl NodeName {
     /// The name of the node's logical switch port on the join switch, and of its `IP` object.
     pub fn lsp(&self) -> String {
-        shortened(format!("{NODE_LSP}{self}"))
+        shortened(format!("{NODE_LSP}{self}"), LONGEST)
     }
 
     /// The node whose port would have that name, unless the name was shortened.
@@ -298,10 +300,11 @@ impl PortKey {
     /// `<pod>.<namespace>`, followed by `.<provider>` for every network but the primary one.
     pub fn lsp(&self) -> String {
         let PodKey { namespace, name } = &self.pod;
-        shortened(match &self.provider {
+        let name = match &self.provider {
             Provider::Ovn => format!("{name}.{namespace}"),
             provider @ Provider::Attachment { .. } => format!("{name}.{namespace}.{provider}"),
-        })
+        };
+        shortened(name, LONGEST)
     }
 }
 

@@ -16,6 +16,28 @@ pub fn destination_is(address: IpAddr) -> String {
     format!("{}.dst == {address}", IpFamily::of(address).ovn_match())
 }
 
+/// Packets from an address of `cidr`, written as Kube-OVN writes it in ACLs, so that its rows are
+/// known again; the same for the other two.
+pub fn from_network(cidr: Cidr) -> String {
+    let word = cidr.family().ovn_match();
+    format!("{word}.src=={cidr}")
+}
+
+/// Packets inside `cidr`.
+pub fn inside_network(cidr: Cidr) -> String {
+    between(cidr, cidr)
+}
+
+/// Packets from one network to the other, in both directions. Both are of one family.
+pub fn between_networks(one: Cidr, other: Cidr) -> String {
+    format!("({}) || ({})", between(one, other), between(other, one))
+}
+
+fn between(from: Cidr, to: Cidr) -> String {
+    let word = to.family().ovn_match();
+    format!("{} && {word}.dst=={to}", from_network(from))
+}
+
 /// Packets from an address of a port in the group `port_group`.
 ///
 /// OVN keeps the address sets `<group>_ip4` and `<group>_ip6` for each port group.

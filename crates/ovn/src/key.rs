@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::acl::Direction;
 use crate::column::{Column, ColumnValue, Table};
 use crate::nb;
 use crate::row::Row;
@@ -25,18 +26,27 @@ pub enum RowKey {
         prefix: String,
         nexthop: String,
     },
+    Acl {
+        /// A switch, or a group of ports.
+        parent: Box<Self>,
+        direction: Direction,
+        priority: i64,
+        matches: String,
+    },
 }
 
 // === impl RowKey ===
 
 impl RowKey {
     /// The columns that keys are made of.
-    pub(crate) const COLUMNS: [&str; 5] = [
+    pub(crate) const COLUMNS: [&str; 6] = [
         "name",
         nb::logical_router_policy::PRIORITY.name,
         nb::logical_router_policy::MATCH.name,
         nb::logical_router_static_route::IP_PREFIX.name,
         nb::logical_router_static_route::NEXTHOP.name,
+        // those of ACLs are named like those of policies, but for this one
+        nb::acl::DIRECTION.name,
     ];
 
     /// The table that the row is in.
@@ -50,6 +60,7 @@ impl RowKey {
             Self::LogicalSwitchPort(_) => &nb::LOGICAL_SWITCH_PORT,
             Self::RouterPolicy { .. } => &nb::LOGICAL_ROUTER_POLICY,
             Self::StaticRoute { .. } => &nb::LOGICAL_ROUTER_STATIC_ROUTE,
+            Self::Acl { .. } => &nb::ACL,
         }
     }
 
@@ -79,6 +90,12 @@ impl RowKey {
                 prefix: or_default(row, nb::logical_router_static_route::IP_PREFIX),
                 nexthop: or_default(row, nb::logical_router_static_route::NEXTHOP),
             }),
+            "ACL" => Some(Self::Acl {
+                parent: Box::new(holder_of(row)?),
+                direction: row.get(nb::acl::DIRECTION)?.parse().ok()?,
+                priority: or_default(row, nb::acl::PRIORITY),
+                matches: or_default(row, nb::acl::MATCH),
+            }),
             _ => None,
         }
     }
@@ -97,8 +114,15 @@ fn router_of(row: &Row) -> Option<String> {
         | RowKey::LogicalRouterPort(_)
         | RowKey::LogicalSwitchPort(_)
         | RowKey::RouterPolicy { .. }
-        | RowKey::StaticRoute { .. } => None,
+        | RowKey::StaticRoute { .. }
+        | RowKey::Acl { .. } => None,
     })
+}
+
+/// The row whose ACL it is.
+fn holder_of(row: &Row) -> Option<RowKey> {
+    let mut links = row.links().iter();
+    links.next().map(|link| link.parent.clone())
 }
 
 /// `<table> <name>`.
@@ -125,6 +149,14 @@ impl fmt::Display for RowKey {
                 nexthop,
             } => {
                 write!(f, "{table} {router} {prefix} via {nexthop}")
+            }
+            Self::Acl {
+                parent,
+                direction,
+                priority,
+                matches,
+            } => {
+                write!(f, "{table} {parent} {direction} {priority} `{matches}`")
             }
         }
     }

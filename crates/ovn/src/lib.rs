@@ -9,6 +9,7 @@
 //! Rows name each other by meaning ([`RowKey`]); UUIDs appear only in [`View`] and
 //! [`operations()`]. Nothing here talks to a server.
 
+pub mod acl;
 pub mod column;
 pub mod diff;
 pub mod expr;

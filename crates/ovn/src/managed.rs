@@ -25,12 +25,12 @@ pub const TABLES: &[Managed] = &[
     Managed {
         table: &nb::LOGICAL_SWITCH,
         columns: &["name", "other_config", "external_ids"],
-        children: &["ports", "load_balancer"],
+        children: &["ports", "load_balancer", "acls"],
     },
     Managed {
         table: &nb::PORT_GROUP,
         columns: &["name", "external_ids"],
-        children: &["ports"],
+        children: &["ports", "acls"],
     },
     Managed {
         table: &nb::LOAD_BALANCER,
@@ -81,6 +81,21 @@ pub const TABLES: &[Managed] = &[
             "nexthop",
             "policy",
             "output_port",
+            "options",
+            "external_ids",
+        ],
+        children: &[],
+    },
+    Managed {
+        table: &nb::ACL,
+        columns: &[
+            "name",
+            "direction",
+            "priority",
+            "match",
+            "action",
+            "log",
+            "severity",
             "options",
             "external_ids",
         ],

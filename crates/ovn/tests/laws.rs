@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::{Owner, SubnetName};
-use ovn::nb::{self, load_balancer as lb, logical_router as lr, logical_router_policy as policy};
+use ovn::acl::Direction;
+use ovn::nb::{
+    self, acl, load_balancer as lb, logical_router as lr, logical_router_policy as policy,
+};
 use ovn::nb::{logical_switch as ls, logical_switch_port as lsp, port_group as pg};
 use ovn::{Row, RowKey, Rows, View, apply, diff, operations, owned};
 use ovsdb::{Atom, Datum, Mutator, Operation};
@@ -73,6 +76,25 @@ fn route_policy(priority: i64, nexthop: &str) -> (RowKey, Row) {
     )
 }
 
+fn acl(parent: RowKey, priority: i64, action: &str) -> (RowKey, Row) {
+    let is_group = matches!(parent, RowKey::PortGroup(_));
+    let column = if is_group { pg::ACLS } else { ls::ACLS };
+    let row = Row::new(&nb::ACL)
+        .with(acl::DIRECTION, Direction::ToLport.name())
+        .with(acl::PRIORITY, priority)
+        .with(acl::MATCH, "ip")
+        .with(acl::ACTION, action)
+        .with(acl::EXTERNAL_IDS, owned::external_ids(&owner("s")))
+        .linked(parent.clone(), column);
+    let key = RowKey::Acl {
+        parent: Box::new(parent),
+        direction: Direction::ToLport,
+        priority,
+        matches: "ip".to_owned(),
+    };
+    (key, row)
+}
+
 /// Sets of rows whose parents always exist.
 fn any_rows() -> impl Strategy<Value = Rows> {
     let ports = proptest::collection::btree_map(
@@ -83,9 +105,10 @@ fn any_rows() -> impl Strategy<Value = Rows> {
         ),
         0..5,
     );
+    let acls = proptest::collection::btree_map((any::<bool>(), 0_i64..3), "allow|drop", 0..4);
     let policies = proptest::collection::btree_map(0_i64..4, "10\\.0\\.0\\.[1-3]", 0..4);
     let vips = proptest::option::of(proptest::collection::btree_map("v[0-4]", "b[12]", 0..5));
-    (ports, policies, "[ab]", vips).prop_map(|(ports, policies, note, vips)| {
+    (ports, policies, "[ab]", vips, acls).prop_map(|(ports, policies, note, vips, acls)| {
         let router = Row::new(&nb::LOGICAL_ROUTER)
             .with(lr::NAME, "r")
             .with(lr::EXTERNAL_IDS, owned::external_ids(&owner("s")));
@@ -101,6 +124,14 @@ fn any_rows() -> impl Strategy<Value = Rows> {
                 .map(|(name, (address, groups))| port(name, address, groups)),
         );
         rows.extend(vips.map(load_balancer));
+        rows.extend(acls.iter().map(|((in_group, priority), action)| {
+            let parent = if *in_group {
+                RowKey::PortGroup("g0".to_owned())
+            } else {
+                RowKey::LogicalSwitch("s0".to_owned())
+            };
+            acl(parent, *priority, action)
+        }));
         rows.extend(
             policies
                 .iter()
@@ -146,15 +177,17 @@ impl Tables {
     }
 
     fn collect_garbage(&mut self) {
+        let strong = |table: &str| match table {
+            "Port_Group" => vec!["acls"],
+            _ => vec!["ports", "policies", "acls"],
+        };
         let referred: BTreeSet<Uuid> = self
             .0
             .values()
-            .filter(|(table, _)| table != "Port_Group")
-            .flat_map(|(_, row)| ["ports", "policies"].map(|c| row.get(c).cloned()))
-            .flatten()
+            .flat_map(|(table, row)| strong(table).into_iter().filter_map(|it| row.get(it)))
             .flat_map(|datum| datum.uuids().collect::<Vec<_>>())
             .collect();
-        let children = ["Logical_Switch_Port", "Logical_Router_Policy"];
+        let children = ["Logical_Switch_Port", "Logical_Router_Policy", "ACL"];
         self.0.retain(|uuid, (table, _)| {
             !children.contains(&table.as_str()) || referred.contains(uuid)
         });

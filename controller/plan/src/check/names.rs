@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use model::IpFamily;
+use ovn::acl::Direction;
 use ovn::nb::load_balancer as lb;
 use ovn::{Row, RowKey, Rows};
 
@@ -27,10 +28,24 @@ fn wrong(rows: &Rows, key: &RowKey, row: &Row) -> Vec<(Rule, String)> {
     {
         wrong.push((Rule::Name, format!("`{name}` cannot be named in a match")));
     }
-    if let RowKey::RouterPolicy { matches, .. } = key {
+    if let RowKey::RouterPolicy { matches, .. } | RowKey::Acl { matches, .. } = key {
         let unknown = references(matches).filter(|name| !is_planned(rows, name));
         let message = |name| format!("its match names `{name}`, which is not planned");
         wrong.extend(unknown.map(|name| (Rule::Set, message(name))));
+        if has_loose_comma(matches) {
+            let message = "a comma outside of braces cannot be read".to_owned();
+            wrong.push((Rule::Match, message));
+        }
+    }
+    if let RowKey::Acl {
+        direction: Direction::ToLport,
+        matches,
+        ..
+    } = key
+        && matches.contains("inport")
+    {
+        let message = "VXLAN does not tell packets that leave a switch by which port they came in";
+        wrong.push((Rule::Match, message.to_owned()));
     }
     if let RowKey::LoadBalancer(_) = key {
         wrong.extend(mixed_families(row).map(|message| (Rule::Family, message)));
@@ -63,6 +78,19 @@ fn is_planned(rows: &Rows, reference: &str) -> bool {
     group.is_some_and(|name| rows.contains_key(&RowKey::PortGroup(name.to_owned())))
 }
 
+/// As in the text of two networks where one is meant.
+fn has_loose_comma(matches: &str) -> bool {
+    let outside = matches.split('{').enumerate().map(|(index, part)| {
+        let after = part.split_once('}').map(|(_, after)| after);
+        if index == 0 {
+            part
+        } else {
+            after.unwrap_or_default()
+        }
+    });
+    outside.into_iter().any(|text| text.contains(','))
+}
+
 fn mixed_families(row: &Row) -> impl Iterator<Item = String> {
     let vips: BTreeMap<String, String> = row.get(lb::VIPS).unwrap_or_default();
     let mixed = vips.into_iter().filter(|(vip, backends)| {
@@ -85,7 +113,7 @@ fn name(key: &RowKey) -> Option<&str> {
         | RowKey::LoadBalancer(name)
         | RowKey::LogicalRouterPort(name)
         | RowKey::LogicalSwitchPort(name) => Some(name),
-        RowKey::RouterPolicy { .. } | RowKey::StaticRoute { .. } => None,
+        RowKey::RouterPolicy { .. } | RowKey::StaticRoute { .. } | RowKey::Acl { .. } => None,
     }
 }
 
