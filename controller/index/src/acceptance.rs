@@ -11,6 +11,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use controller_plan::Access;
 use model::{CidrPair, DualStack, SubnetName, VpcName};
 
 use crate::claimant::Claimant;
@@ -260,6 +261,7 @@ impl Index {
         faults.extend(self.vpc_fault(subnet));
         faults.extend(self.api_server_fault(subnet));
         faults.extend(self.table_fault(name, subnet));
+        faults.extend(self.join_fault(name, subnet));
         let refused = subnet.namespaces.iter();
         let refused = refused.filter(|it| !self.vpc_lets(&subnet.network.vpc, it));
         let vpc = &subnet.network.vpc;
@@ -304,6 +306,15 @@ impl Index {
         let field = "spec.cidrBlock";
         (is_inside && is_default_vpc)
             .then(|| Fault::new(Effect::Blocks, field, cidrs.to_string(), cause))
+    }
+
+    /// Nodes that cannot be reached can do nothing for pods.
+    fn join_fault(&self, name: &SubnetName, subnet: &Subnet) -> Option<Fault> {
+        let is_join = *name == self.defaults.settings.join;
+        let is_private = subnet.network.access != Access::Open;
+        let cause = "the subnet of the nodes is never private; write false".to_owned();
+        (is_join && is_private)
+            .then(|| Fault::new(Effect::Told, "spec.private", true.to_string(), cause))
     }
 
     /// Two subnets of a VPC would write one routing table of a node.

@@ -37,7 +37,7 @@ mod vpc;
 
 pub use acceptance::{Acceptance, Accepted, Effect, Fault, InvalidAccepted};
 pub use claimant::Claimant;
-pub use controller_plan::{Inputs, JoinPort, Problem, Settings};
+pub use controller_plan::{Access, Inputs, JoinPort, Problem, Settings};
 pub use endpoint_slice::{EndpointPort, EndpointSlice, SliceKey};
 pub use index::{Defaults, Index, Rejection};
 pub use ip_pool::IpPool;

@@ -15,6 +15,7 @@ use crate::selector::Selector;
 use crate::table::Table;
 use crate::text::{Rejected, parse, require};
 
+mod access;
 mod completed;
 
 pub use completed::protocol;
@@ -98,7 +99,10 @@ impl Watched for api::Subnet {
         let cidrs: CidrPair = require("spec.cidrBlock", &spec.cidr_block)?;
         let vpc = parse("spec.vpc", &spec.vpc)?;
         let vpc = vpc.map_or_else(|| require::<VpcName>("spec.vpc", api::vpc::DEFAULT), Ok)?;
-        let (excludes, faults) = lenient("spec.excludeIps", &spec.exclude_ips, Effect::Blocks);
+        let excludes = &spec.exclude_ips;
+        let (excludes, mut faults) = lenient("spec.excludeIps", excludes, Effect::Blocks, require);
+        let (access, of_access) = access::parse(spec, &cidrs);
+        faults.extend(of_access);
         let selectors = spec.namespace_selectors.iter();
         let selectors: Result<_, _> = selectors
             .map(|it| Selector::parse("spec.namespaceSelectors", it))
@@ -112,6 +116,7 @@ impl Watched for api::Subnet {
                 cidrs,
                 gateway_mode: gateway_mode(&spec.gateway_type)?,
                 router_link: router_link(spec),
+                access,
             },
             excludes,
             namespaces: spec.namespaces.iter().cloned().collect(),
@@ -174,13 +179,15 @@ impl Index {
 }
 
 /// The entries that can be read, and what is wrong with the others.
-fn lenient<T>(field: &str, texts: &[String], effect: Effect) -> (Vec<T>, Vec<Fault>)
-where
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
+fn lenient<T>(
+    field: &str,
+    texts: &[String],
+    effect: Effect,
+    read: impl Fn(&str, &str) -> Result<T, Rejected>,
+) -> (Vec<T>, Vec<Fault>) {
     let (mut values, mut faults) = (Vec::new(), Vec::new());
-    for text in texts {
-        match require(field, text) {
+    for (index, text) in texts.iter().enumerate() {
+        match read(&format!("{field}[{index}]"), text) {
             Ok(value) => values.push(value),
             Err(why) => faults.push(Fault { why, effect }),
         }

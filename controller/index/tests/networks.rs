@@ -5,7 +5,7 @@
     reason = "objects are written where they are used"
 )]
 
-use controller_index::{Claimant, Defaults, Effect, Index, Settings};
+use controller_index::{Access, Claimant, Defaults, Effect, Index, Settings};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use model::{PodKey, SubnetName, VpcName};
 use serde_json::{Value, json};
@@ -362,7 +362,7 @@ fn a_range_that_is_no_range_blocks_a_new_subnet_and_closes_an_old_one() {
     let bad = subnet("s", 1, spec);
     index.apply(&bad);
     assert_eq!(planned(&index, "s"), None);
-    assert!(told(&index, "s")[0].starts_with("spec.excludeIps is `10.1.0.9..10.1.0.2`"));
+    assert!(told(&index, "s")[0].starts_with("spec.excludeIps[0] is `10.1.0.9..10.1.0.2`"));
     index.apply(&accepted_as(bad, "ovn-cluster 10.1.0.0/16 10.1.0.1"));
     assert_eq!(planned(&index, "s").unwrap(), "10.1.0.0/16 10.1.0.1");
     assert!(index.why_none(&claimant("a"), &name("s")).is_some());
@@ -428,4 +428,44 @@ fn logical_gateway_is_the_opposite_of_underlay_gateway() {
     assert!(connected(
         json!({"cidrBlock": "10.1.0.0/16", "logicalGateway": false})
     ));
+}
+
+fn access(index: &Index, subnet: &str) -> Access {
+    index.inputs().subnets[&name(subnet)].access.clone()
+}
+
+#[test]
+fn a_private_subnet_goes_without_the_networks_that_cannot_be_read_or_reached_and_says_which() {
+    let mut index = cluster();
+    let allowed = json!(["10.2.0.9/16", "10.3.0.1", "fd00:2::/64", "nonsense"]);
+    let mut spec = json!({"cidrBlock": "10.1.0.0/16", "allowSubnets": allowed, "private": true});
+    index.apply(&subnet("s", 1, spec.clone()));
+    let allowed = ["10.2.0.0/16".parse().unwrap()].into();
+    assert_eq!(access(&index, "s"), Access::Private { allowed });
+    assert_eq!(
+        told(&index, "s"),
+        [
+            "spec.allowSubnets[1] is `10.3.0.1`: `10.3.0.1` is not a CIDR; write \
+             `<address>/<prefix length>`",
+            "spec.allowSubnets[2] is `fd00:2::/64`: the subnet has 10.1.0.0/16 alone, so it has \
+             no effect; remove it, or give the subnet a CIDR of that family",
+            "spec.allowSubnets[3] is `nonsense`: `nonsense` is not a CIDR; write \
+             `<address>/<prefix length>`",
+        ]
+    );
+    assert_eq!(index.why_none(&claimant("a"), &name("s")), None);
+    spec["private"] = json!(false);
+    index.apply(&subnet("s", 1, spec));
+    assert_eq!(access(&index, "s"), Access::Open);
+}
+
+#[test]
+fn the_subnet_of_the_nodes_is_never_private_and_says_so() {
+    let mut index = cluster();
+    let spec = json!({"cidrBlock": "100.64.0.0/16", "private": true});
+    index.apply(&subnet("join", 1, spec));
+    assert_eq!(
+        told(&index, "join"),
+        ["spec.private is `true`: the subnet of the nodes is never private; write false"]
+    );
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use model::{
-    CidrPair, DualStack, MacAddr, NodeName, Owner, PortKey, ServiceKey, SubnetName, VpcName,
+    Cidr, CidrPair, DualStack, MacAddr, NodeName, Owner, PortKey, ServiceKey, SubnetName, VpcName,
 };
 
 /// An immutable view of everything that is planned.
@@ -43,6 +43,7 @@ pub struct Subnet {
     pub gateways: DualStack<IpAddr>,
     pub gateway_mode: GatewayMode,
     pub router_link: RouterLink,
+    pub access: Access,
 }
 
 /// Where traffic leaves the overlay.
@@ -60,6 +61,18 @@ pub enum RouterLink {
     Connected,
     /// The gateway is a physical one.
     Absent,
+}
+
+/// Who reaches the pods of a subnet, and whom they reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody that there is a route to.
+    Open,
+    /// Each other and the nodes.
+    Private {
+        /// These networks, too.
+        allowed: BTreeSet<Cidr>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,13 +14,14 @@ mod load_balancers;
 mod node;
 mod planned;
 mod port;
+mod private;
 mod subnet;
 mod vpc;
 
 pub use check::{Finding, Rule, check, check_rows};
 pub use inputs::{
-    Affinity, GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, Protocol, RouterLink,
-    Service, Settings, Subnet, Vip, Vpc, router_port,
+    Access, Affinity, GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, Protocol,
+    RouterLink, Service, Settings, Subnet, Vip, Vpc, router_port,
 };
 pub use planned::{Planned, Problem};
 

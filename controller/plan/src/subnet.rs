@@ -1,4 +1,5 @@
-//! A subnet: its logical switch, the link to the router, and that traffic to it stays inside.
+//! A subnet: its logical switch and who may send to it, the link to the router, and that traffic
+//! to it stays inside.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,7 @@ use ovn::nb::{
 use ovn::{Row, RowKey, expr};
 
 use crate::inputs::{self, Subnet};
-use crate::{Inputs, Planned, RouterLink};
+use crate::{Inputs, Planned, RouterLink, private};
 
 pub(crate) fn plan(inputs: &Inputs, name: &SubnetName) -> Planned {
     let mut planned = Planned::default();
@@ -29,6 +30,7 @@ pub(crate) fn plan(inputs: &Inputs, name: &SubnetName) -> Planned {
     };
     let switch = Row::new(&nb::LOGICAL_SWITCH).with(ls::NAME, name.as_str());
     planned.row(&owner, RowKey::LogicalSwitch(name.to_string()), switch);
+    private::plan(inputs, name, subnet, &mut planned);
     match subnet.router_link {
         RouterLink::Connected => link_to_router(inputs, name, subnet, router, &mut planned),
         RouterLink::Absent => return planned,

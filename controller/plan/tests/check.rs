@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use controller_plan::{
-    GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, RouterLink, Settings, Subnet, Vpc,
-    check, check_rows, plan_all,
+    Access, GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, RouterLink, Settings, Subnet,
+    Vpc, check, check_rows, plan_all,
 };
 use model::{MacAddr, NodeName, PodKey, PortKey, SubnetName, VpcName};
+use ovn::acl::Direction;
 use ovn::nb::{
-    LOAD_BALANCER, LOGICAL_ROUTER_POLICY, LOGICAL_ROUTER_STATIC_ROUTE, LOGICAL_SWITCH_PORT,
+    ACL, LOAD_BALANCER, LOGICAL_ROUTER_POLICY, LOGICAL_ROUTER_STATIC_ROUTE, LOGICAL_SWITCH_PORT,
     PORT_GROUP, load_balancer as lb, logical_router as lr, logical_router_policy as policy,
     logical_router_static_route as route, logical_switch as ls, logical_switch_port as lsp,
 };
@@ -36,6 +37,7 @@ fn inputs() -> Inputs {
             gateways: gateway.parse().unwrap(),
             gateway_mode: GatewayMode::Distributed,
             router_link: RouterLink::Connected,
+            access: Access::Open,
         };
         inputs.subnets.insert(name, subnet);
     }
@@ -246,6 +248,53 @@ fn a_match_on_a_group_that_is_not_planned_is_found() {
         ]
     );
     assert_eq!(named("inport == @g || outport == @h").len(), 2);
+}
+
+/// What is found when a switch has that ACL.
+fn found_with_acl(switch: &str, direction: Direction, matches: &str) -> Vec<String> {
+    let switch = RowKey::LogicalSwitch(switch.to_owned());
+    let row = Row::new(&ACL).linked(switch.clone(), ls::ACLS);
+    let key = RowKey::Acl {
+        parent: Box::new(switch),
+        direction,
+        priority: 1,
+        matches: matches.to_owned(),
+    };
+    found_with(key, row)
+}
+
+#[test]
+fn an_acl_of_no_switch_or_on_a_group_that_is_not_planned_is_found() {
+    let found = |switch: &str, matches: &str| {
+        let found = found_with_acl(switch, Direction::ToLport, matches).into_iter();
+        let rules = found.filter_map(|it| it.split(' ').next().map(str::to_owned));
+        rules.collect::<Vec<_>>()
+    };
+    assert!(found("s", "ip4.src == $node.n1_ip4").is_empty());
+    assert_eq!(found("s", "ip4.src == $gone_ip4"), ["Set"]);
+    assert_eq!(found("gone", "ip"), ["Parent"]);
+}
+
+#[test]
+fn an_acl_that_vxlan_or_ovn_cannot_match_is_found() {
+    let found = |direction, matches: &str| found_with_acl("s", direction, matches);
+    let leaving = |matches: &str| found(Direction::ToLport, matches);
+    assert!(found(Direction::FromLport, "inport == @node.n1").is_empty());
+    assert_eq!(
+        leaving("inport == @node.n1"),
+        [
+            "Match ACL Logical_Switch s to-lport 1 `inport == @node.n1`: VXLAN does not tell \
+             packets that leave a switch by which port they came in"
+        ]
+    );
+    assert!(leaving("ip4.src == {10.1.0.0/16, 10.2.0.0/16}").is_empty());
+    assert_eq!(
+        leaving("ip4.src==100.64.0.0/16,fd00::/64"),
+        [
+            "Match ACL Logical_Switch s to-lport 1 `ip4.src==100.64.0.0/16,fd00::/64`: a comma \
+             outside of braces cannot be read"
+        ]
+    );
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use controller_plan::{
-    Affinity, GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, Protocol, RouterLink,
-    Service, Settings, Subnet, Vip, Vpc, check, plan, plan_all,
+    Access, Affinity, GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, Protocol,
+    RouterLink, Service, Settings, Subnet, Vip, Vpc, check, plan, plan_all,
 };
 use model::{MacAddr, NodeName, Owner, PodKey, PortKey, ServiceKey, SubnetName, VpcName};
-use ovn::{RowKey, diff};
+use ovn::{RowKey, Rows, diff};
 use proptest::prelude::*;
 
 fn vpc(name: &str) -> VpcName {
@@ -23,12 +23,27 @@ fn settings() -> Settings {
     }
 }
 
+fn any_access() -> impl Strategy<Value = Access> {
+    let cidr = (0_u8..4, any::<bool>()).prop_map(|(index, is_v6)| {
+        let text = if is_v6 {
+            format!("fd00:{index}::/64")
+        } else {
+            format!("10.{index}.0.0/16")
+        };
+        text.parse().unwrap()
+    });
+    let private = proptest::collection::btree_set(cidr, 0..4);
+    let private = private.prop_map(|allowed| Access::Private { allowed });
+    prop_oneof![Just(Access::Open), private]
+}
+
 prop_compose! {
     fn any_subnet(index: u8)(
         dual: bool,
         centralized: bool,
         connected in proptest::bool::weighted(0.8),
         custom in proptest::bool::weighted(0.2),
+        access in any_access(),
     ) -> Subnet {
         let v6 = if dual { format!(",fd00:{index}::/64") } else { String::new() };
         let gateway6 = if dual { format!(",fd00:{index}::1") } else { String::new() };
@@ -38,6 +53,7 @@ prop_compose! {
             gateways: format!("10.{index}.0.1{gateway6}").parse().unwrap(),
             gateway_mode: if centralized { GatewayMode::Centralized } else { GatewayMode::Distributed },
             router_link: if connected { RouterLink::Connected } else { RouterLink::Absent },
+            access,
         }
     }
 }
@@ -167,5 +183,86 @@ proptest! {
             prop_assert!(plan(&nothing, &owner).rows.is_empty());
         }
         prop_assert!(plan_all(&nothing).rows.is_empty());
+    }
+}
+
+/// The ACLs of the switch, without their owner's other rows.
+fn acls(inputs: &Inputs, subnet: &SubnetName) -> Rows {
+    let mut rows = plan(inputs, &Owner::Subnet(subnet.clone())).rows;
+    rows.retain(|key, _| matches!(key, RowKey::Acl { .. }));
+    rows
+}
+
+/// How many ACLs the subnet needs: one for the nodes, one for itself and one for each allowed
+/// network in each of its families, and the one that drops.
+fn needed(inputs: &Inputs, name: &SubnetName, subnet: &Subnet) -> usize {
+    let Access::Private { allowed } = &subnet.access else {
+        return 0;
+    };
+    if *name == settings().join || !inputs.vpcs.contains_key(&subnet.vpc) {
+        return 0;
+    }
+    let join = inputs.subnets.get(&settings().join);
+    let of_family = |family| {
+        let nodes = join.and_then(|join| join.cidrs.get(family));
+        let allowed = allowed.iter().filter(|it| it.family() == family);
+        usize::from(nodes.is_some()) + 1 + allowed.count()
+    };
+    let families = subnet.cidrs.iter().map(|(family, _)| of_family(family));
+    families.into_iter().sum::<usize>() + 1
+}
+
+proptest! {
+    #[test]
+    fn a_private_subnet_has_the_acls_of_each_of_its_families_and_no_other_subnet_has_any(
+        inputs in any_inputs(),
+    ) {
+        for (name, subnet) in &inputs.subnets {
+            let acls = acls(&inputs, name);
+            prop_assert_eq!(acls.len(), needed(&inputs, name, subnet));
+            for key in acls.keys() {
+                let RowKey::Acl { matches, .. } = key else { continue };
+                prop_assert!(!(matches.contains("ip4") && matches.contains("ip6")), "{}", matches);
+            }
+        }
+    }
+
+    #[test]
+    fn acls_depend_on_nothing_but_access_and_networks(
+        inputs in any_inputs(),
+        others in any_inputs(),
+    ) {
+        let mut edited = others;
+        edited.vpcs = inputs.vpcs.clone();
+        for (name, subnet) in &inputs.subnets {
+            let mut subnet = subnet.clone();
+            if let Some(other) = edited.subnets.get(name) {
+                subnet.gateway_mode = other.gateway_mode;
+                subnet.router_link = other.router_link;
+            }
+            edited.subnets.insert(name.clone(), subnet);
+        }
+        if !inputs.subnets.contains_key(&settings().join) {
+            edited.subnets.remove(&settings().join);
+        }
+        for name in inputs.subnets.keys() {
+            prop_assert_eq!(acls(&edited, name), acls(&inputs, name));
+        }
+    }
+
+    #[test]
+    fn making_a_subnet_private_or_open_touches_nothing_but_its_acls(
+        inputs in any_inputs(),
+        access in any_access(),
+    ) {
+        let name = SubnetName::new("s1").unwrap();
+        let mut edited = inputs.clone();
+        edited.subnets.get_mut(&name).unwrap().access = access;
+        let changes = diff(&plan_all(&edited).rows, &plan_all(&inputs).rows);
+        let switch = Box::new(RowKey::LogicalSwitch("s1".to_owned()));
+        for change in changes {
+            let is_acl = matches!(change.key(), RowKey::Acl { parent, .. } if *parent == switch);
+            prop_assert!(is_acl, "{:?}", change);
+        }
     }
 }

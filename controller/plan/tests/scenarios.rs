@@ -16,10 +16,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use controller_plan::{
-    Affinity, GatewayMode, Inputs, JoinPort, Node, Planned, Port, PortSecurity, Protocol,
+    Access, Affinity, GatewayMode, Inputs, JoinPort, Node, Planned, Port, PortSecurity, Protocol,
     RouterLink, Service, Settings, Subnet, Vip, Vpc, check, plan_all,
 };
 use model::{NodeName, PodKey, PortKey, SubnetName, VpcName};
+use ovn::RowKey;
 use serde::Deserialize;
 
 const SEPARATOR: &str = "---- rows ----\n";
@@ -50,6 +51,10 @@ struct SubnetText {
     centralized: bool,
     #[serde(default)]
     underlay: bool,
+    #[serde(default)]
+    private: bool,
+    #[serde(default)]
+    allow: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -134,6 +139,14 @@ fn subnet(text: &SubnetText) -> Subnet {
         } else {
             RouterLink::Connected
         },
+        access: if text.private {
+            let allowed = text.allow.iter().map(|it| it.parse().unwrap());
+            Access::Private {
+                allowed: allowed.collect(),
+            }
+        } else {
+            Access::Open
+        },
     }
 }
 
@@ -191,7 +204,8 @@ fn print(planned: &Planned) -> String {
         for link in row.links() {
             writeln!(text, "  in {} of {}", link.column, link.parent).unwrap();
         }
-        let shown = |name: &str| name != "external_ids" && name != "name";
+        let is_in_key = |name: &str| name == "name" && !matches!(key, RowKey::Acl { .. });
+        let shown = |name: &str| name != "external_ids" && !is_in_key(name);
         for (column, value) in row.columns().iter().filter(|(name, _)| shown(name)) {
             writeln!(text, "  {column} = {value}").unwrap();
         }

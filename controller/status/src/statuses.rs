@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use api::condition::{ERROR, READY, VALIDATED};
 use api::{Condition, SubnetStatus, VpcStatus};
 use controller_index::{
-    Acceptance, Index, Kind, ObjectName, Provision, Subnet, Verdict, Verdicts, Vpc,
+    Acceptance, Access, Index, Kind, ObjectName, Provision, Subnet, Verdict, Verdicts, Vpc,
 };
 use controller_ipam::Usage;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -16,7 +16,8 @@ use crate::ledger::Usages;
 /// The reasons are Kube-OVN's.
 const VALID: &str = "ValidateLogicalSwitchSuccess";
 pub(crate) const INVALID: &str = "ValidateLogicalSwitchFailed";
-const PLANNED: &str = "ResetLogicalSwitchAclSuccess";
+const OPEN: &str = "ResetLogicalSwitchAclSuccess";
+const PRIVATE: &str = "SetPrivateLogicalSwitchSuccess";
 const NOT_PLANNED: &str = "CreateLogicalSwitchFailed";
 /// The reasons that Kube-OVN has not.
 const WAITING_FOR_ADDRESSES: &str = "WaitingForAddresses";
@@ -38,7 +39,7 @@ pub(crate) fn subnets(
         let conditions = match faults.unwrap_or_default() {
             Some(message) => failed(subnet, &message),
             None if subnet.provision == Provision::AddressesOnly => validated(),
-            None => planned(&verdicts.of(&Owner::Subnet(name.clone()))?),
+            None => planned(subnet, &verdicts.of(&Owner::Subnet(name.clone()))?),
         };
         let status = SubnetStatus {
             conditions: with_end(index, name, subnet, conditions),
@@ -99,8 +100,12 @@ fn failed(subnet: &Subnet, message: &str) -> Vec<Condition> {
         .collect()
 }
 
-fn planned(verdict: &Verdict) -> Vec<Condition> {
+fn planned(subnet: &Subnet, verdict: &Verdict) -> Vec<Condition> {
     let validated = condition(VALIDATED, true, VALID, "");
+    let success = match subnet.network.access {
+        Access::Open => OPEN,
+        Access::Private { .. } => PRIVATE,
+    };
     match complaint(verdict) {
         Some(message) => vec![
             validated,
@@ -109,8 +114,8 @@ fn planned(verdict: &Verdict) -> Vec<Condition> {
         ],
         None => vec![
             validated,
-            condition(READY, true, PLANNED, ""),
-            condition(ERROR, false, PLANNED, ""),
+            condition(READY, true, success, ""),
+            condition(ERROR, false, success, ""),
         ],
     }
 }

@@ -51,6 +51,29 @@ fn nothing_is_said_of_a_subnet_before_its_rows_are_committed() {
 }
 
 #[test]
+fn a_subnet_is_ready_for_the_reason_that_kube_ovn_gives() {
+    let verdicts = Verdicts::default();
+    let name = SubnetName::new("a").unwrap();
+    verdicts.tell(Owner::Subnet(name.clone()), Verdict::default());
+    let reason = |private: bool| {
+        let mut index = index(&[]);
+        let spec = api::SubnetSpec {
+            cidr_block: "10.1.0.0/16".to_owned(),
+            private,
+            ..Default::default()
+        };
+        index.apply(&api::Subnet::new("a", spec));
+        let usages = Usages::from([(name.clone(), DualStack::default())]);
+        let statuses = subnets(&index, &verdicts, &usages);
+        let conditions = statuses[0].1.conditions.clone().into_iter();
+        let ready = conditions.filter(|it| it.type_ == READY && it.status == "True");
+        ready.map(|it| it.reason).collect::<Vec<_>>()
+    };
+    assert_eq!(reason(false), ["ResetLogicalSwitchAclSuccess"]);
+    assert_eq!(reason(true), ["SetPrivateLogicalSwitchSuccess"]);
+}
+
+#[test]
 fn rows_that_the_database_rejects_make_an_error() {
     let verdicts = Verdicts::default();
     let rejected = Verdict {
@@ -110,7 +133,7 @@ fn a_vpc_that_cannot_be_read_has_its_router_and_an_error() {
 
 fn ready(status: bool) -> SubnetStatus {
     SubnetStatus {
-        conditions: vec![condition(READY, status, PLANNED, "")],
+        conditions: vec![condition(READY, status, OPEN, "")],
         ..SubnetStatus::default()
     }
 }
