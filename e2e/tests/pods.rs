@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
     ops::Range,
     time::Duration,
 };
@@ -11,13 +12,17 @@ use anyhow::{Context, Result, bail, ensure};
 use api::Ip;
 use futures::future::{try_join, try_join_all};
 use k8s_openapi::{
-    api::{apps::v1::StatefulSet, core::v1::Pod},
+    api::{
+        apps::v1::StatefulSet,
+        core::v1::{Namespace, Pod},
+    },
     apimachinery::pkg::apis::meta::v1::OwnerReference,
 };
 use kube::{
-    ResourceExt,
+    Resource, ResourceExt,
     api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use testkit::{
     Cluster, Lab, LabOptions, OvnVersion, lab, objects::pod, wait_for_event, wait_until,
@@ -28,6 +33,7 @@ const ALLOCATED: &str = "ovn.kubernetes.io/allocated";
 const IP_ADDRESS: &str = "ovn.kubernetes.io/ip_address";
 const MAC_ADDRESS: &str = "ovn.kubernetes.io/mac_address";
 const IP_POOL: &str = "ovn.kubernetes.io/ip_pool";
+const LOGICAL_SWITCH: &str = "ovn.kubernetes.io/logical_switch";
 const CLAIMANT: &str = "ovn.kubernetes.io/claimant-uid";
 
 #[test]
@@ -155,17 +161,90 @@ fn r12_nobodys_annotations_are_lost_while_several_write_them() {
             anyhow::Ok(())
         });
         try_join_all(write).await?;
-        wait_until("every key of everybody is there", PATIENCE, async || {
-            for pod in pods(lab)?.list(&ListParams::default()).await? {
-                let keys = ["one", "two", "three", ALLOCATED, IP_ADDRESS, MAC_ADDRESS];
-                let missing = keys
-                    .iter()
-                    .find(|key| !pod.annotations().contains_key(**key));
-                ensure!(missing.is_none(), "{} has no {missing:?}", pod.name_any());
-            }
+        let keys = ["one", "two", "three", ALLOCATED, IP_ADDRESS, MAC_ADDRESS];
+        wait_for_keys(lab, &keys).await?;
+        wait_until("all is recorded once", PATIENCE, async || {
             ensure_consistent(lab, names.len()).await
         })
         .await?;
+        drop(cluster);
+        Ok(())
+    });
+}
+
+#[test]
+fn r12_who_replaces_all_annotations_neither_loses_ours_nor_has_his_lost() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::start_without_daemons(lab).await?;
+        let names: Vec<_> = (0..10).map(|number| format!("p{number}")).collect();
+        let write = names.iter().map(|name| async move {
+            create(lab, name).await?;
+            for writer in ["one", "two"] {
+                read_and_replace(lab, name, writer).await?;
+            }
+            anyhow::Ok(())
+        });
+        try_join_all(write).await?;
+        wait_for_keys(lab, &["one", "two", ALLOCATED, IP_ADDRESS, MAC_ADDRESS]).await?;
+
+        let before = address(lab, "p0").await?;
+        let namespaces: Api<Namespace> = Api::all(lab.api_server()?.client()?);
+        for name in &names {
+            leave_mine_alone(&pods(lab)?, name).await?;
+        }
+        leave_mine_alone(&namespaces, "default").await?;
+        wait_for_keys(lab, &["mine", ALLOCATED, IP_ADDRESS, MAC_ADDRESS]).await?;
+        assert_eq!(address(lab, "p0").await?, before);
+        wait_until("the namespace has its subnet again", PATIENCE, async || {
+            let namespace = namespaces.get("default").await?;
+            let annotations = namespace.annotations();
+            let has = |key: &str| annotations.contains_key(key);
+            ensure!(has("mine") && has(LOGICAL_SWITCH), "{annotations:?}");
+            Ok(())
+        })
+        .await?;
+        ensure_consistent(lab, names.len()).await?;
+        drop(cluster);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_somebody_does_to_an_ip_object_is_put_right_and_said() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::start_without_daemons(lab).await?;
+        create(lab, "a").await?;
+        let held = address(lab, "a").await?;
+        let ips: Api<Ip> = Api::all(lab.api_server()?.client()?);
+        for (field, value) in [
+            ("ipAddress", "10.16.0.99"),
+            ("ipAddress", "nonsense"),
+            ("macAddress", "00:00:00:12:34:56"),
+            ("podName", "somebody"),
+        ] {
+            let edit = Patch::Merge(json!({"spec": {field: value}}));
+            ips.patch("a.default", &PatchParams::default(), &edit)
+                .await?;
+            wait_until("all says the same again", PATIENCE, async || {
+                let record = ips.get("a.default").await?.spec;
+                ensure!(record.pod_name == "a", "{record:?}");
+                ensure_consistent(lab, 1).await
+            })
+            .await?;
+        }
+        let words = ["10.16.0.99", held.as_str(), "pod default/a"];
+        wait_for_event(lab, "RecordRestored", &words).await?;
+        ips.delete("a.default", &DeleteParams::default()).await?;
+        let there = pod("there").on("n1").annotation(IP_ADDRESS, "10.16.0.99");
+        lab.api_server()?.create_pod(&there.build()).await?;
+        assert_eq!(address(lab, "there").await?, "10.16.0.99");
+        wait_until("both have their own", PATIENCE, async || {
+            ensure_consistent(lab, 2).await
+        })
+        .await?;
+        assert_eq!(address(lab, "a").await?, held);
         drop(cluster);
         Ok(())
     });
@@ -251,6 +330,33 @@ async fn annotate(lab: &Lab, name: &str, key: &str) -> Result<()> {
     Ok(())
 }
 
+/// As controllers do that know nothing of patches.
+async fn read_and_replace(lab: &Lab, name: &str, key: &str) -> Result<()> {
+    wait_until("nobody writes in between", PATIENCE, async || {
+        let mut pod = pods(lab)?.get(name).await?;
+        pod.annotations_mut().insert(key.into(), "kept".into());
+        pods(lab)?
+            .replace(name, &PostParams::default(), &pod)
+            .await?;
+        Ok(())
+    })
+    .await
+}
+
+/// As controllers do that take all annotations for theirs.
+async fn leave_mine_alone<K>(objects: &Api<K>, name: &str) -> Result<()>
+where
+    K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let mut object = objects.get(name).await?;
+    *object.annotations_mut() = [("mine".to_owned(), "kept".to_owned())].into();
+    object.meta_mut().resource_version = None;
+    objects
+        .replace(name, &PostParams::default(), &object)
+        .await?;
+    Ok(())
+}
+
 fn stateful_set(replicas: i32) -> Result<StatefulSet> {
     let labels = json!({"app": "web"});
     let container = json!({"name": "main", "image": "lab"});
@@ -305,6 +411,20 @@ async fn address(lab: &Lab, name: &str) -> Result<String> {
         ensure!(annotations.contains_key(ALLOCATED), "{annotations:?}");
         let address = annotations.get(IP_ADDRESS);
         address.cloned().context("it has none")
+    })
+    .await
+}
+
+/// Waits until every pod has these annotations.
+async fn wait_for_keys(lab: &Lab, keys: &[&str]) -> Result<()> {
+    wait_until("every key of everybody is there", PATIENCE, async || {
+        for pod in pods(lab)?.list(&ListParams::default()).await? {
+            let missing = keys
+                .iter()
+                .find(|key| !pod.annotations().contains_key(**key));
+            ensure!(missing.is_none(), "{} has no {missing:?}", pod.name_any());
+        }
+        Ok(())
     })
     .await
 }

@@ -200,7 +200,7 @@ impl Index {
         *name == self.defaults.settings.default_vpc || self.vpcs.get(name).is_some_and(lists)
     }
 
-    fn reconsider_namespace(&mut self, namespace: &str) {
+    pub(crate) fn reconsider_namespace(&mut self, namespace: &str) {
         let pods = self.pods.iter();
         let waiting =
             pods.filter(|(key, pod)| key.namespace == namespace && pod.allocation.is_none());

@@ -236,6 +236,12 @@ impl Index {
         wished.unwrap_or_else(|| self.subnet_of_namespace(&key.namespace).clone())
     }
 
+    /// Whether an annotation of the pod names its subnet.
+    pub fn names_subnet(&self, key: &PodKey) -> bool {
+        let wish = self.pods.get(key).and_then(|pod| pod.wish.as_ref().ok());
+        wish.is_some_and(|wish| self.wished(wish).is_some())
+    }
+
     /// The owners to plan again; they are clean from now on.
     pub fn take_dirty(&mut self) -> BTreeSet<Owner> {
         std::mem::take(&mut self.dirty)

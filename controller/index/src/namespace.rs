@@ -75,6 +75,9 @@ impl Watched for core::Namespace {
 
     fn derive(index: &mut Index, TableEdit(edit): TableEdit<Self>) {
         index.bind(&edit.key);
+        if edit.old.is_none() {
+            index.reconsider_namespace(&edit.key);
+        }
         index.keep(crate::Kept::Namespace(edit.key));
     }
 }

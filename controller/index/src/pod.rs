@@ -1,6 +1,7 @@
 //! `Pod`: what network it asks for and what was recorded for it.
 
 mod life;
+mod nic;
 mod wish;
 
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ use crate::stateful_set::Place;
 use crate::table::Table;
 use crate::text::{Annotations, Rejected, parse, uid};
 
+pub use nic::Nic;
 pub use wish::{Pool, Wish};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,7 @@ pub struct Pod {
     pub wish: Result<Wish, Rejected>,
     /// What its annotations say was recorded.
     pub allocation: Option<Allocation>,
+    pub nic: Nic,
     pub security: plan::PortSecurity,
 }
 
@@ -98,6 +101,8 @@ impl Watched for core::Pod {
             place: Watched::key(self).and_then(|key| Place::of(self, &key)),
             wish,
             allocation,
+            // what cannot be read is told, and stays
+            nic: Nic::of(annotations).unwrap_or(Nic::VethPair),
             security: if annotations.is_true(key::PORT_SECURITY) {
                 plan::PortSecurity::On
             } else {
@@ -108,10 +113,9 @@ impl Watched for core::Pod {
 
     /// A pod on the node's network is free to have any annotations.
     fn complaint(row: &Pod) -> Option<Rejected> {
-        let wish = row.wish.as_ref();
-        wish.err()
+        let wish = row.wish.as_ref().err().cloned();
+        wish.or_else(|| row.nic.unserved())
             .filter(|_| row.network == NetworkMode::Pod)
-            .cloned()
     }
 
     fn table(index: &mut Index) -> &mut Table<Self::Key, Self::Row> {

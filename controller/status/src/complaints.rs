@@ -50,7 +50,14 @@ fn of_problem(index: &Index, problem: &Problem) -> Option<Complaint> {
             &index.subnets().get(name)?.life.uid,
         ),
         Owner::Vpc(name) => (named(Kind::Vpc, name), &index.vpcs().get(name)?.life.uid),
-        Owner::LoadBalancers(_) | Owner::Port(_) => return None,
+        Owner::Port(key) => {
+            let pod = ObjectName {
+                namespace: Some(key.pod.namespace.clone()),
+                ..named(Kind::Pod, &key.pod.name)
+            };
+            (pod, &index.pods().get(&key.pod)?.uid)
+        }
+        Owner::LoadBalancers(_) => return None,
     };
     Some(Complaint {
         object,

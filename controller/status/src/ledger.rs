@@ -1,6 +1,7 @@
 //! The ledger: which claimant gets, keeps or loses which addresses. No I/O.
 
 mod decision;
+mod edited;
 mod needy;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use controller_ipam::{
 };
 use model::{DualStack, IpPoolName, NodeName, SubnetName};
 
+use edited::{mend, record_or_mend};
 use needy::{Needy, needy};
 
 pub use decision::{Decision, Recorded, Refusal};
@@ -83,7 +85,8 @@ impl Ledger {
                 self.release(&name);
                 Decision::Settled
             }
-            (None, Some(record)) => forget_unless_kept(index, claimant, &name, record),
+            (None, Some(record)) => forget_unless_kept(index, claimant, &name, record)
+                .unwrap_or_else(|| self.heed(claimant, &name, record)),
             (Some(needy), Some(record)) => self.match_record(index, needy, &name, record),
             (Some(needy), None) => self.allocate(index, needy),
         }
@@ -148,20 +151,6 @@ impl Ledger {
         }
     }
 
-    /// A record that vanished brings its claimant up for decision, so there is nothing to do here.
-    fn take_over(&mut self, index: &Index, name: &str) {
-        let Some(record) = index.records().get(&name.to_owned()) else {
-            return;
-        };
-        self.restore(Claim {
-            key: ClaimKey::new(name),
-            uid: record.claimant_uid.clone().map(Uid::new),
-            subnet: record.subnet.clone(),
-            addresses: record.addresses,
-            mac: record.mac,
-        });
-    }
-
     fn restore(&mut self, claim: Claim) {
         let key = claim.key.clone();
         if let Err(conflict) = self.ipam.restore(claim) {
@@ -185,6 +174,9 @@ impl Ledger {
     }
 
     fn allocate(&mut self, index: &Index, needy: Needy) -> Decision {
+        if awaits_namespace(index, &needy) {
+            return Decision::Settled;
+        }
         let why = index.why_none(&needy.claimant, &needy.subnet);
         if let Some(message) = why.or_else(|| unfit(index, &needy.subnet)) {
             return Decision::Refuse(needy.refuse(message));
@@ -195,9 +187,7 @@ impl Ledger {
             Some(Err(_)) | None => self.ipam.allocate(&needy.request(Succession::Replace)),
         };
         match allocated {
-            Ok(claim) => needy
-                .recorded(index, allocation(&claim))
-                .map_or(Decision::Settled, Decision::Record),
+            Ok(claim) => record_or_mend(index, needy, allocation(&claim)),
             Err(error) => {
                 let has_mac = !matches!(error, AllocateError::MacConflict { .. });
                 let missing = has_mac.then(|| needy.subnet.clone());
@@ -216,6 +206,9 @@ impl Ledger {
         record: &Record,
     ) -> Decision {
         if record.claimant != needy.claimant {
+            if let Some(own) = self.own(&needy, record.claimant_uid.as_ref()) {
+                return mend(index, needy, record, own);
+            }
             let message = format!(
                 "the name `{name}` is taken by the IP object of {}; rename one of the two",
                 record.claimant
@@ -231,12 +224,14 @@ impl Ledger {
         };
         let granted = granted.or_else(|| needy.held.clone());
         let granted = granted.unwrap_or_else(|| record.allocation());
-        if needy.annotated.as_ref() == Some(&granted) {
-            return locate(needy.node, name, record);
+        if needy.annotated.as_ref() != Some(&granted) {
+            let recorded = needy.recorded(index, granted);
+            return recorded.map_or(Decision::Settled, Decision::Annotate);
         }
-        needy
-            .recorded(index, granted)
-            .map_or(Decision::Settled, Decision::Annotate)
+        if record.allocation() != granted {
+            return mend(index, needy, record, granted);
+        }
+        locate(needy.node, name, record)
     }
 
     /// What the claimant was given, whatever its annotations say; `None` if that is not known. An
@@ -287,6 +282,15 @@ impl Ledger {
     }
 }
 
+/// Whether the subnet of the pod's namespace is still to be seen.
+fn awaits_namespace(index: &Index, needy: &Needy) -> bool {
+    let Claimant::Pod(key) = &needy.claimant else {
+        return false;
+    };
+    let is_named = needy.held.is_some() || index.names_subnet(key);
+    !is_named && index.awaits_namespace(&key.namespace)
+}
+
 /// Why no pod gets an address of the subnet.
 fn unfit(index: &Index, name: &SubnetName) -> Option<String> {
     let subnet = index.subnets().get(name)?;
@@ -308,20 +312,21 @@ fn allocation(claim: &Claim) -> Allocation {
 
 /// A record of another kind of port, or of somebody else, is not ours to delete. One of a place in a
 /// StatefulSet waits there for the next pod.
-fn forget_unless_kept(index: &Index, claimant: &Claimant, name: &str, record: &Record) -> Decision {
+fn forget_unless_kept(
+    index: &Index,
+    claimant: &Claimant,
+    name: &str,
+    record: &Record,
+) -> Option<Decision> {
     let is_ours = record.claimant == *claimant && !matches!(claimant, Claimant::Unknown(_));
     let is_kept = record
         .place
         .as_ref()
         .is_some_and(|place| index.keeps(place));
-    if is_ours && !is_kept {
-        Decision::Forget {
-            name: name.to_owned(),
-            uid: record.uid.clone(),
-        }
-    } else {
-        Decision::Settled
-    }
+    (is_ours && !is_kept).then(|| Decision::Forget {
+        name: name.to_owned(),
+        uid: record.uid.clone(),
+    })
 }
 
 /// A pod gets its addresses before it gets its node.

@@ -12,7 +12,7 @@ use kit::shutdown::Shutdown;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::ledger::{Contents, Decision, Ledger, Usages};
+use crate::ledger::{Contents, Decision, Ledger, Refusal, Usages};
 use crate::writer::{WriteError, Writer};
 
 /// So many writes are under way at once.
@@ -170,11 +170,9 @@ impl Recorder {
 
     fn needs_write(&mut self, claimant: &Claimant, decision: &Decision) -> bool {
         match decision {
-            Decision::Refuse(refusal) => {
-                let said = self
-                    .refused
-                    .insert(claimant.clone(), refusal.message.clone());
-                said.as_ref() != Some(&refusal.message)
+            Decision::Refuse(Refusal { message, .. }) | Decision::Disregard { message, .. } => {
+                let said = self.refused.insert(claimant.clone(), message.clone());
+                said.as_ref() != Some(message)
             }
             Decision::Settled => {
                 self.refused.remove(claimant);
@@ -183,6 +181,7 @@ impl Recorder {
             Decision::Record(_)
             | Decision::Annotate(_)
             | Decision::Renew { .. }
+            | Decision::Mend { .. }
             | Decision::Locate { .. }
             | Decision::Forget { .. } => {
                 self.refused.remove(claimant);
@@ -235,6 +234,19 @@ async fn perform(writer: &Writer, decision: &Decision) -> Result<(), WriteError>
             let (claimant, addresses) = (&recorded.claimant, &recorded.addresses);
             tracing::info!(%claimant, %addresses, "Inherited the addresses of its predecessor");
             Ok(())
+        }
+        Decision::Mend {
+            record,
+            found,
+            recorded,
+        } => {
+            let claimant = &recorded.claimant;
+            tracing::warn!(%claimant, ?found, "Mended a record that somebody changed");
+            writer.mend(record, found.as_ref(), recorded).await
+        }
+        Decision::Disregard { name, uid, message } => {
+            tracing::warn!(record = name, problem = message, "Disregarded a record");
+            writer.disregard(name, uid, message).await
         }
         Decision::Locate { name, uid, node } => writer.locate(name, uid, node).await,
         Decision::Forget { name, uid } => {

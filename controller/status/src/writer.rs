@@ -19,6 +19,7 @@ use crate::ledger::{Recorded, Refusal};
 use crate::reporter::Written;
 
 mod edit;
+mod mend;
 mod objects;
 mod reserve;
 

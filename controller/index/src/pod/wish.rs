@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use api::annotation::key;
 use model::{CidrPair, DualStack, IpPoolName, MacAddr, SubnetName};
 
-use super::Allocation;
+use super::{Allocation, Nic};
 use crate::text::{Annotations, Rejected};
 
 /// What a user asked for by annotations.
@@ -34,7 +34,7 @@ pub(super) fn read(annotations: Annotations<'_>) -> (Option<Allocation>, Result<
     }
     match allocation(annotations) {
         Ok(allocation) => {
-            let told = rates(annotations);
+            let told = told(annotations);
             (Some(allocation), told.map(|()| Wish::default()))
         }
         Err(rejected) => (None, Err(rejected)),
@@ -50,7 +50,7 @@ fn allocation(annotations: Annotations<'_>) -> Result<Allocation, Rejected> {
 }
 
 fn wish(annotations: Annotations<'_>) -> Result<Wish, Rejected> {
-    rates(annotations)?;
+    told(annotations)?;
     let addresses = annotations.parse(key::IP_ADDRESS)?.unwrap_or_default();
     inside(annotations, &addresses)?;
     Ok(Wish {
@@ -59,6 +59,12 @@ fn wish(annotations: Annotations<'_>) -> Result<Wish, Rejected> {
         pool: pool(annotations)?,
         mac: annotations.parse(key::MAC_ADDRESS)?,
     })
+}
+
+/// What is read elsewhere only must make sense.
+fn told(annotations: Annotations<'_>) -> Result<(), Rejected> {
+    rates(annotations)?;
+    Nic::of(annotations).map(|_| ())
 }
 
 /// Limits are read where they are applied; here they only must be numbers.

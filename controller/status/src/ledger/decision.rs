@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use controller_index::{Claimant, STATEFUL_SET, VIP};
+use controller_index::{Allocation, Claimant, Nic, STATEFUL_SET, VIP};
 use model::{CidrPair, DualStack, MacAddr, NodeName, SubnetName};
 
 /// What to write for a claimant.
@@ -27,6 +27,20 @@ pub enum Decision {
         uid: String,
         node: NodeName,
     },
+    /// Somebody changed the record by hand: write what it is to say again, and tell.
+    Mend {
+        /// The UID of the record.
+        record: String,
+        /// What it says; nothing where it cannot be read.
+        found: Option<Allocation>,
+        recorded: Recorded,
+    },
+    /// Somebody wrote a record of what another has: it counts for nothing, and says so.
+    Disregard {
+        name: String,
+        uid: String,
+        message: String,
+    },
     /// The record's claimant is gone: delete the record.
     Forget { name: String, uid: String },
     /// There are no addresses to be had; the user must act, or wait.
@@ -45,6 +59,8 @@ pub struct Recorded {
     pub cidrs: CidrPair,
     pub gateways: DualStack<IpAddr>,
     pub lifetime: Lifetime,
+    /// What its user says of how it is attached.
+    pub nic: Nic,
 }
 
 /// How long a claimant's addresses are its own.

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use controller_index::{
-    Allocation, Claimant, Index, JoinPort, Node, Place, Pod, Pool, Record, Vip, Wish as PodWish,
+    Allocation, Claimant, Index, JoinPort, Nic, Node, Place, Pod, Pool, Record, Vip,
+    Wish as PodWish,
 };
 use controller_ipam::{Claim, ClaimKey, Request, Succession, Uid, Wish};
 use model::{DualStack, IpPoolName, MacAddr, NodeName, PodKey, SubnetName};
@@ -23,6 +24,7 @@ pub(super) struct Needy {
     pub(super) annotated: Option<Allocation>,
     /// Its place in a StatefulSet.
     pub(super) place: Option<Place>,
+    nic: Nic,
     wish: Wish,
     mac: Option<MacAddr>,
     /// The `IPPool` whose addresses it may have.
@@ -64,6 +66,7 @@ fn of_pod(index: &Index, key: &PodKey, pod: &Pod) -> Needy {
         held: index.allocation(key, pod),
         annotated: pod.allocation.clone(),
         place: pod.place.clone(),
+        nic: pod.nic,
         mac: wish.mac.filter(|_| is_particular),
         wish: wish_of(wish, pod.place.as_ref()),
     }
@@ -103,6 +106,7 @@ fn of_node(index: &Index, name: &NodeName, node: &Node) -> Option<Needy> {
         annotated,
         held,
         place: None,
+        nic: Nic::Unsaid,
         wish: exactly(node.wanted.unwrap_or_default()),
         mac: None,
         pool: None,
@@ -118,6 +122,7 @@ fn of_vip(index: &Index, claimant: &Claimant, vip: &Vip) -> Needy {
         held: index.record_of(claimant, &vip.uid).map(Record::allocation),
         annotated: vip.reserved.clone(),
         place: None,
+        nic: Nic::Unsaid,
         wish: exactly(vip.wanted),
         mac: vip.mac,
         pool: None,
@@ -192,6 +197,7 @@ impl Needy {
             subnet: allocation.subnet,
             addresses: allocation.addresses,
             mac: allocation.mac,
+            nic: self.nic,
             lifetime: match self.place {
                 Some(_) => Lifetime::StatefulSet,
                 None => Lifetime::Claimant,

@@ -1,4 +1,5 @@
 mod churn;
+mod edited;
 mod life;
 mod nodes;
 mod reserved;
@@ -7,7 +8,7 @@ mod wish;
 
 use std::collections::VecDeque;
 
-use controller_index::{Defaults, Settings};
+use controller_index::{Defaults, Nic, Settings};
 use k8s_openapi::api::core::v1 as core;
 use model::{MacAddr, PodKey, VpcName};
 use serde_json::{Value, json};
@@ -88,7 +89,7 @@ impl PodObject {
         self.annotated("allocated", "true")
             .annotated("logical_switch", "ovn-default")
             .annotated("ip_address", address)
-            .annotated("mac_address", "00:00:00:00:00:07")
+            .annotated("mac_address", "00:00:00:00:00:09")
     }
 
     fn on_host_network(mut self) -> Self {
@@ -162,6 +163,7 @@ fn carry_out(index: &mut Index, pods: &[core::Pod], decision: &Decision) {
     match decision {
         Decision::Record(recorded)
         | Decision::Annotate(recorded)
+        | Decision::Mend { recorded, .. }
         | Decision::Renew { recorded, .. } => {
             let uid = Some(recorded.uid.as_str());
             let pod = pods.iter().find(|pod| pod.metadata.uid.as_deref() == uid);
@@ -174,7 +176,10 @@ fn carry_out(index: &mut Index, pods: &[core::Pod], decision: &Decision) {
             gone.metadata.name = Some(name.clone());
             index.delete(&gone);
         }
-        Decision::Settled | Decision::Locate { .. } | Decision::Refuse(_) => {}
+        Decision::Settled
+        | Decision::Locate { .. }
+        | Decision::Disregard { .. }
+        | Decision::Refuse(_) => {}
     }
 }
 
@@ -217,6 +222,8 @@ fn addresses(decisions: &[Decision]) -> Vec<(String, String)> {
         Decision::Record(recorded) | Decision::Annotate(recorded) => recorded,
         Decision::Settled
         | Decision::Renew { .. }
+        | Decision::Mend { .. }
+        | Decision::Disregard { .. }
         | Decision::Locate { .. }
         | Decision::Forget { .. }
         | Decision::Refuse(_) => panic!("{decision:?}"),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use api::annotation::{self, key};
 use api::{Ip, IpSpec};
-use controller_index::Claimant;
+use controller_index::{Claimant, Nic};
 use kube::api::ObjectMeta;
 use model::Provider;
 use serde_json::{Value, json};
@@ -64,10 +64,7 @@ pub(super) fn annotation_patch(recorded: &Recorded) -> Value {
     ];
     let own = match &recorded.claimant {
         Claimant::Node(name) => vec![(key::PORT_NAME, name.lsp())],
-        Claimant::Pod(_) => vec![
-            (key::NETWORK_TYPE, annotation::GENEVE.to_owned()),
-            (key::POD_NIC_TYPE, "veth-pair".to_owned()),
-        ],
+        Claimant::Pod(_) => pod_annotations(recorded.nic),
         Claimant::Vip(_) | Claimant::Unknown(_) => Vec::new(),
     };
     let annotations: BTreeMap<String, String> = common
@@ -78,8 +75,32 @@ pub(super) fn annotation_patch(recorded: &Recorded) -> Value {
     json!({"metadata": {"uid": recorded.uid, "annotations": annotations}})
 }
 
+/// What a user wrote stays.
+fn pod_annotations(nic: Nic) -> Vec<(&'static str, String)> {
+    let network = (key::NETWORK_TYPE, annotation::GENEVE.to_owned());
+    match nic {
+        Nic::Unsaid => vec![network, (key::POD_NIC_TYPE, "veth-pair".to_owned())],
+        Nic::VethPair | Nic::InternalPort => vec![network],
+    }
+}
+
 pub(super) fn text(address: Option<IpAddr>) -> String {
     address
         .map(|address| address.to_string())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_user_wrote_of_the_nic_is_not_written_over() {
+        let kinds = [Nic::Unsaid, Nic::VethPair, Nic::InternalPort];
+        let written = kinds.map(|nic| {
+            let all: BTreeMap<_, _> = pod_annotations(nic).into_iter().collect();
+            all.get(key::POD_NIC_TYPE).cloned()
+        });
+        assert_eq!(written, [Some("veth-pair".to_owned()), None, None]);
+    }
 }

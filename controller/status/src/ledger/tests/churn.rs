@@ -16,6 +16,8 @@ const WANTED: &str = "10.16.0.3";
 enum Step {
     Create(&'static str),
     Delete(&'static str),
+    /// The record of a pod that is there.
+    Edit(&'static str, Edit),
     /// To so many replicas; `None` deletes the set.
     Scale(Option<u64>),
     Exclude(Vec<String>),
@@ -23,11 +25,33 @@ enum Step {
     Succeed,
 }
 
+/// What somebody does to a record by hand.
+#[derive(Debug, Clone)]
+enum Edit {
+    Address(String),
+    /// The MAC that all pods of these tests have on request.
+    Mac,
+    Nonsense,
+    Claimant,
+    Delete,
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        3 => (2..9_u8).prop_map(|it| Edit::Address(format!("10.16.0.{it}"))),
+        1 => Just(Edit::Mac),
+        1 => Just(Edit::Nonsense),
+        1 => Just(Edit::Claimant),
+        2 => Just(Edit::Delete),
+    ]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let excludes = prop::collection::vec((2..9_u8).prop_map(|it| format!("10.16.0.{it}")), 0..3);
     prop_oneof![
         6 => select(&PODS[..]).prop_map(Step::Create),
         6 => select(&PODS[..]).prop_map(Step::Delete),
+        3 => (select(&PODS[..]), edit()).prop_map(|(pod, edit)| Step::Edit(pod, edit)),
         2 => prop::option::weighted(0.8, 0..4_u64).prop_map(Step::Scale),
         1 => excludes.prop_map(Step::Exclude),
         1 => Just(Step::Succeed),
@@ -66,6 +90,7 @@ impl World {
                     self.index.delete(&pod);
                 }
             }
+            Step::Edit(name, edit) => self.edit(name, edit),
             Step::Scale(replicas) => {
                 self.replicas = replicas;
                 self.apply_set();
@@ -93,6 +118,28 @@ impl World {
         let pod = object.build();
         self.index.apply(&pod);
         self.pods.insert(name, pod);
+    }
+
+    fn edit(&mut self, name: &'static str, edit: Edit) {
+        let record = format!("{name}.default");
+        let Some(known) = self.records.get_mut(&record) else {
+            return;
+        };
+        if !self.pods.contains_key(name) {
+            return;
+        }
+        match edit {
+            Edit::Address(address) => known.spec.ip_address = address,
+            Edit::Mac => known.spec.mac_address = "00:00:00:00:00:09".to_owned(),
+            Edit::Nonsense => known.spec.ip_address = "nonsense".to_owned(),
+            Edit::Claimant => known.spec.pod_name = "somebody".to_owned(),
+            Edit::Delete => {
+                let known = known.clone();
+                self.records.remove(&record);
+                return self.index.delete(&known);
+            }
+        }
+        self.index.apply(known);
     }
 
     fn apply_set(&mut self) {
@@ -133,7 +180,7 @@ impl World {
             let decisions = decide_all(&mut self.ledger, &mut self.index);
             let writes = decisions
                 .iter()
-                .filter(|it| !matches!(it, Decision::Refuse(_)));
+                .filter(|it| !matches!(it, Decision::Refuse(_) | Decision::Disregard { .. }));
             let writes: Vec<_> = writes.cloned().collect();
             if writes.is_empty() {
                 return;
@@ -148,6 +195,7 @@ impl World {
         match decision {
             Decision::Record(recorded)
             | Decision::Annotate(recorded)
+            | Decision::Mend { recorded, .. }
             | Decision::Renew { recorded, .. } => {
                 let uid = Some(recorded.uid.as_str());
                 let mut pods = self.pods.values_mut();
@@ -162,7 +210,10 @@ impl World {
                 let record = self.records.remove(name).unwrap();
                 self.index.delete(&record);
             }
-            Decision::Settled | Decision::Locate { .. } | Decision::Refuse(_) => {}
+            Decision::Settled
+            | Decision::Locate { .. }
+            | Decision::Disregard { .. }
+            | Decision::Refuse(_) => {}
         }
     }
 

@@ -283,3 +283,81 @@ fn of_two_pods_that_run_with_one_address_one_is_told_who_keeps_it() {
         assert!(message.contains(word), "{message}");
     }
 }
+
+#[test]
+fn what_a_user_says_of_the_nic_stays_and_what_is_not_served_is_told() {
+    for (nic, kept, words) in [
+        ("veth-pair", Nic::VethPair, None),
+        ("internal-port", Nic::InternalPort, Some("veth-pair")),
+    ] {
+        let (mut ledger, mut index) = (Ledger::default(), cluster());
+        index.apply(&pod("a").annotated("pod_nic_type", nic).build());
+        let decisions = decide_all(&mut ledger, &mut index);
+        let [Decision::Record(recorded)] = decisions.as_slice() else {
+            panic!("{decisions:?}")
+        };
+        assert_eq!(recorded.nic, kept);
+        let told = told(&mut index);
+        assert_eq!(told.len(), usize::from(words.is_some()), "{told:?}");
+        let all = told.concat();
+        assert!(
+            words.is_none_or(|it| all.contains(it) && all.contains(nic)),
+            "{all}"
+        );
+    }
+}
+
+#[test]
+fn a_nic_that_does_not_exist_is_told_and_waited_for() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    index.apply(&pod("a").annotated("pod_nic_type", "tap").build());
+    assert_eq!(decide_all(&mut ledger, &mut index), []);
+    let told = told(&mut index).concat();
+    for word in ["pod_nic_type", "`tap`", "veth-pair"] {
+        assert!(told.contains(word), "{told}");
+    }
+    index.apply(&pod("a").build());
+    let decisions = decide_all(&mut ledger, &mut index);
+    assert_eq!(addresses(&decisions), [pair("a", "10.16.0.2")]);
+}
+
+#[test]
+fn a_pod_waits_until_its_namespace_is_seen_where_labels_decide() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    let subnet: api::Subnet = serde_json::from_value(json!({
+        "apiVersion": "kubeovn.io/v1", "kind": "Subnet", "metadata": {"name": "team"},
+        "spec": {
+            "cidrBlock": "10.20.0.0/16",
+            "namespaceSelectors": [{"matchLabels": {"team": "a"}}],
+        },
+    }))
+    .unwrap();
+    let namespace = |labels: Value| -> core::Namespace {
+        let metadata = json!({"name": "default", "uid": "u", "labels": labels});
+        serde_json::from_value(json!({"metadata": metadata})).unwrap()
+    };
+    for (labels, got) in [
+        (json!({"team": "a"}), "10.20.0.2"),
+        (json!({}), "10.16.0.3"),
+    ] {
+        let (mut ledger, mut index) = (Ledger::default(), cluster());
+        index.apply(&subnet);
+        let named = pod("named").annotated("logical_switch", "ovn-default");
+        index.apply(&named.build());
+        index.apply(&pod("a").build());
+        let decisions = decide_all(&mut ledger, &mut index);
+        assert_eq!(addresses(&decisions), [pair("named", "10.16.0.2")]);
+        index.apply(&namespace(labels));
+        let decisions = decide_all(&mut ledger, &mut index);
+        assert!(
+            addresses(&decisions).contains(&pair("a", got)),
+            "{decisions:?}"
+        );
+    }
+    index.apply(&pod("b").build());
+    assert_eq!(
+        decide_all(&mut ledger, &mut index).len(),
+        1,
+        "nothing selects"
+    );
+}
