@@ -20,6 +20,8 @@ use tonic::{Request, Response, Status};
 use crate::host::Host;
 use crate::metrics::Outcome;
 use crate::node::Facts;
+use crate::object::Subnet;
+use crate::table::Table;
 
 mod add;
 mod answer;
@@ -45,6 +47,7 @@ pub(crate) struct Service(Arc<Agent>);
 pub(crate) struct Agent {
     pub(crate) host: Host,
     pub(crate) pods: Pods,
+    pub(crate) subnets: watch::Receiver<Table<Subnet>>,
     pub(crate) facts: watch::Receiver<Option<Facts>>,
     pub(crate) readiness: Readiness,
     /// How long a command may take.

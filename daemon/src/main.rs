@@ -21,7 +21,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::Subnet;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1;
 use kit::grpc::Server;
@@ -46,7 +45,7 @@ use crate::cni::{Agent, Pods, Service};
 use crate::host::{Host, Kernel};
 use crate::metrics::Metrics;
 use crate::node::{Chassis, Firewall, MtuRule, NodeLoop, Tunnel};
-use crate::object::{Node, Overlay, Pod};
+use crate::object::{Node, Pod, Subnet};
 use crate::ovs::Ovs;
 use crate::table::Table;
 
@@ -118,7 +117,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         name: args.node_name.clone(),
         host: host.clone(),
         node,
-        subnets,
+        subnets: subnets.clone(),
         mtu: MtuRule::new(args.mtu),
         facts: facts_sender,
         desired: desired_sender,
@@ -139,6 +138,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let agent = Agent {
         host,
         pods: Pods::new(pods, client, args.node_name.clone()),
+        subnets,
         facts,
         readiness: readiness.clone(),
         limit: args.cni_timeout,
@@ -197,7 +197,7 @@ async fn host(
 struct Tables {
     pods: watch::Receiver<Table<Pod>>,
     node: watch::Receiver<Table<Node>>,
-    subnets: watch::Receiver<Table<Overlay>>,
+    subnets: watch::Receiver<Table<Subnet>>,
 }
 
 fn follow(args: &Args, client: &Client, tasks: &mut Tasks, shutdown: &Shutdown) -> Tables {
@@ -209,8 +209,8 @@ fn follow(args: &Args, client: &Client, tasks: &mut Tasks, shutdown: &Shutdown) 
     let api = Api::<v1::Node>::all(client.clone());
     let (node, events) = table::follow(api, here("metadata.name"), Node::keep);
     tasks.spawn("watch-node", until(shutdown, events));
-    let api = Api::<Subnet>::all(client.clone());
-    let (subnets, events) = table::follow(api, all(), object::overlay);
+    let api = Api::<api::Subnet>::all(client.clone());
+    let (subnets, events) = table::follow(api, all(), Subnet::keep);
     tasks.spawn("watch-subnets", until(shutdown, events));
     Tables {
         pods,

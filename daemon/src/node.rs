@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::host::{self, Host};
-use crate::object::{Node, Overlay};
+use crate::object::{Node, Subnet};
 use crate::table::Table;
 
 mod chassis;
@@ -55,7 +55,7 @@ pub(crate) struct NodeLoop {
     pub(crate) name: NodeName,
     pub(crate) host: Host,
     pub(crate) node: watch::Receiver<Table<Node>>,
-    pub(crate) subnets: watch::Receiver<Table<Overlay>>,
+    pub(crate) subnets: watch::Receiver<Table<Subnet>>,
     pub(crate) mtu: MtuRule,
     pub(crate) facts: watch::Sender<Option<Facts>>,
     /// What was last planned.
@@ -200,6 +200,6 @@ impl NodeLoop {
         if !table.is_synced {
             return Err(Error::NoSubnets);
         }
-        Ok(table.rows.values().copied().flatten().collect())
+        Ok(table.rows.values().filter_map(|it| it.overlay).collect())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use api::Subnet;
+use daemon_plan::Overlay;
 use k8s_openapi::api::core::v1;
 use kube::ResourceExt;
 use model::Provider;
@@ -25,8 +25,14 @@ pub(crate) struct Node {
     pub(crate) addresses: BTreeSet<IpAddr>,
 }
 
-/// What counts of a subnet that the default VPC's router routes to; `None` for another subnet.
-pub(crate) type Overlay = Option<daemon_plan::Overlay>;
+/// A subnet, as far as it counts here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Subnet {
+    /// Where the default VPC's router routes to; `None` where it does not.
+    pub(crate) overlay: Option<Overlay>,
+    /// Of its pods, in bytes; `None` for what fits through the tunnels.
+    pub(crate) mtu: Option<u32>,
+}
 
 /// The annotation of a pod that kubelet read from a file: the identity by which kubelet calls it,
 /// which is not the UID of its object.
@@ -75,22 +81,30 @@ fn relevant(annotations: Option<Annotations>) -> Annotations {
     annotations
 }
 
-/// The overlay networks of a subnet. An underlay subnet's gateway is in the physical network, and
-/// a subnet of another provider or VPC is not reached through the default router.
-pub(crate) fn overlay(subnet: Subnet) -> Overlay {
-    let spec = subnet.spec;
+// === impl Subnet ===
+
+impl Subnet {
+    pub(crate) fn keep(subnet: api::Subnet) -> Self {
+        let spec = subnet.spec;
+        Self {
+            overlay: overlay(&spec),
+            mtu: spec.mtu,
+        }
+    }
+}
+
+/// The overlay networks of a subnet. One with a physical gateway, and one of another provider or
+/// VPC, is not reached through the default router.
+fn overlay(spec: &api::SubnetSpec) -> Option<Overlay> {
     let is_default_vpc = spec.vpc.is_empty() || spec.vpc == DEFAULT_VPC;
     let is_ovn = spec.provider.is_empty() || spec.provider == Provider::Ovn.to_string();
-    let is_overlay = spec.vlan.is_empty() && !spec.underlay_gateway;
-    if is_default_vpc && is_ovn && is_overlay {
-        let networks = spec.cidr_block.parse().ok()?;
-        Some(daemon_plan::Overlay {
-            networks,
-            nat_outgoing: spec.nat_outgoing,
-        })
-    } else {
-        None
+    if !is_default_vpc || !is_ovn || spec.has_physical_gateway() {
+        return None;
     }
+    Some(Overlay {
+        networks: spec.cidr_block.parse().ok()?,
+        nat_outgoing: spec.nat_outgoing,
+    })
 }
 
 #[cfg(test)]
@@ -99,13 +113,13 @@ mod tests {
 
     use super::*;
 
-    fn networks(change: impl FnOnce(&mut SubnetSpec)) -> Overlay {
+    fn networks(change: impl FnOnce(&mut SubnetSpec)) -> Option<Overlay> {
         let mut spec = SubnetSpec {
             cidr_block: "10.16.0.0/16".to_owned(),
             ..SubnetSpec::default()
         };
         change(&mut spec);
-        overlay(Subnet::new("s", spec))
+        Subnet::keep(api::Subnet::new("s", spec)).overlay
     }
 
     #[test]
@@ -114,7 +128,7 @@ mod tests {
         assert!(networks(|spec| spec.vpc = "ovn-cluster".to_owned()).is_some());
         assert!(networks(|spec| spec.provider = "ovn".to_owned()).is_some());
         assert_eq!(networks(|spec| spec.vpc = "tenant".to_owned()), None);
-        assert_eq!(networks(|spec| spec.vlan = "v1".to_owned()), None);
+        assert_eq!(networks(|spec| spec.underlay_gateway = true), None);
         assert_eq!(
             networks(|spec| spec.provider = "macvlan.x".to_owned()),
             None
@@ -123,6 +137,18 @@ mod tests {
             networks(|spec| spec.cidr_block = "nonsense".to_owned()),
             None
         );
+    }
+
+    #[test]
+    fn an_underlay_subnet_is_routed_to_when_the_router_is_its_gateway() {
+        let vlan = |logical_gateway| {
+            networks(|spec| {
+                spec.vlan = "v1".to_owned();
+                spec.logical_gateway = logical_gateway;
+            })
+        };
+        assert!(vlan(None).is_some() && vlan(Some(true)).is_some());
+        assert_eq!(vlan(Some(false)), None);
     }
 
     #[test]

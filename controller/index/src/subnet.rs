@@ -115,7 +115,11 @@ impl Watched for api::Subnet {
                 gateways: gateways(&cidrs, &spec.gateway)?,
                 cidrs,
                 gateway_mode: gateway_mode(&spec.gateway_type)?,
-                router_link: router_link(spec),
+                router_link: if spec.has_physical_gateway() {
+                    plan::RouterLink::Absent
+                } else {
+                    plan::RouterLink::Connected
+                },
                 access,
             },
             excludes,
@@ -193,19 +197,6 @@ fn lenient<T>(
         }
     }
     (values, faults)
-}
-
-/// Kube-OVN 1.7 asks whether the gateway is a physical one, later releases whether it is not.
-fn router_link(spec: &api::SubnetSpec) -> plan::RouterLink {
-    let is_physical = match spec.logical_gateway {
-        Some(logical) => !logical && !spec.vlan.is_empty(),
-        None => false,
-    };
-    if is_physical || spec.underlay_gateway {
-        plan::RouterLink::Absent
-    } else {
-        plan::RouterLink::Connected
-    }
 }
 
 /// The gateway of each family: the one declared, else the first host.

@@ -220,6 +220,16 @@ pub(crate) fn one_gateway() -> Rule {
         .field_path(".logicalGateway")
 }
 
+/// Linux has no IPv6 on a link with a smaller MTU.
+pub(crate) fn mtu_of_ipv6() -> Rule {
+    let message = "mtu is less than IPv6 needs; set it to 1280 or more, or remove it";
+    let cel = "!has(self.mtu) || self.mtu >= 1280 || !has(self.cidrBlock) || \
+               !self.cidrBlock.contains(':')";
+    Rule::new(cel)
+        .message(Message::Message(message.to_owned()))
+        .field_path(".mtu")
+}
+
 // === the whole object ===
 //
 // The API server forgives an object from before a rule what an update leaves as it was, but counts

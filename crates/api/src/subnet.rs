@@ -57,7 +57,8 @@ pub const CENTRALIZED: &str = "centralized";
     validation = rule::egress_gateway_without_nat(),
     validation = rule::egress_gateway_with_table(),
     validation = rule::egress_gateway_family(),
-    validation = rule::one_gateway()
+    validation = rule::one_gateway(),
+    validation = rule::mtu_of_ipv6()
 )]
 pub struct SubnetSpec {
     /// Whether namespaces of the VPC that no subnet names use this one.
@@ -158,14 +159,26 @@ pub struct SubnetSpec {
     /// router is the gateway of an underlay subnet. Where it is absent, `underlayGateway` decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logical_gateway: Option<bool>,
-    /// Whether pods start without waiting for an answer of a physical gateway.
+    /// Accepted, without effect: no pod waits for an answer of its gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disable_gateway_check: Option<bool>,
-    /// Largest packet of the pods, in bytes; what fits through the tunnels when it is absent.
+    /// Largest packet of the pods, in bytes; what fits through the tunnels when it is absent. It
+    /// counts for pods that start from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 68, max = 65535))]
     pub mtu: Option<u32>,
     /// Accepted, without effect: there is no OVN interconnection.
     #[serde(default)]
     pub disable_inter_connection: bool,
+}
+
+// === impl SubnetSpec ===
+
+impl SubnetSpec {
+    /// Whether the gateway is the physical network's. Kube-OVN 1.7 asks for that, later releases
+    /// for the opposite; theirs counts for underlay subnets alone.
+    pub fn has_physical_gateway(&self) -> bool {
+        let is_logical = self.logical_gateway.unwrap_or(true);
+        self.underlay_gateway || (!is_logical && !self.vlan.is_empty())
+    }
 }

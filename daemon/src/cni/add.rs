@@ -3,6 +3,7 @@
 use daemon_plan::port::key;
 use daemon_plan::{Attachment, host_link};
 use linux::{LinkName, Namespace};
+use model::PodKey;
 use tokio::time::{Instant, timeout_at};
 
 use super::request::{Attach, Sandbox};
@@ -17,6 +18,8 @@ impl Agent {
         let namespace = Namespace::open(&request.netns)?;
         let uid = request.pod_uid.as_deref();
         let allocated = self.pods.allocated(&request.port, uid, deadline).await?;
+        let mtu = self.subnet_mtu(&allocated.subnet, &request.port.pod, deadline);
+        let mtu = mtu.await?;
         let facts = self.facts(deadline).await?;
         self.refuse_taken(&request.sandbox)?;
         let attachment = Attachment {
@@ -28,7 +31,7 @@ impl Agent {
             pod_uid: allocated.uid,
             allocation: allocated.allocation,
             datapath: facts.datapath,
-            mtu: facts.mtu,
+            mtu: mtu.unwrap_or(facts.mtu),
         };
         execute::execute(&self.host, &attachment, namespace, deadline).await?;
         answer::result(request.version, &attachment).map_err(Failure::Encode)
@@ -57,6 +60,26 @@ impl Agent {
             Some(Sandbox { id, ifname }.to_string())
         });
         Ok(sandbox)
+    }
+
+    /// What the subnet says of its pods' MTU. A pod may be known before its subnet is.
+    async fn subnet_mtu(
+        &self,
+        subnet: &str,
+        pod: &PodKey,
+        deadline: Instant,
+    ) -> Result<Option<u32>, Failure> {
+        if subnet.is_empty() {
+            return Ok(None);
+        }
+        let mut table = self.subnets.clone();
+        let known = table.wait_for(|table| table.cluster(subnet).is_some());
+        let known = timeout_at(deadline, known).await.ok().and_then(Result::ok);
+        let found = known.and_then(|table| Some(table.cluster(subnet)?.mtu));
+        found.ok_or_else(|| Failure::Subnet {
+            subnet: subnet.to_owned(),
+            pod: pod.clone(),
+        })
     }
 
     async fn facts(&self, deadline: Instant) -> Result<Facts, Failure> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use linux::LinkName;
+use model::PodKey;
 
 use crate::cni::{execute, pod, request};
 use crate::ovs;
@@ -22,6 +23,11 @@ pub(crate) enum Failure {
     Namespace { path: PathBuf, source: linux::Error },
     #[error("the kernel does not do as it should; its reason is in the details")]
     Kernel(#[source] linux::Error),
+    #[error(
+        "subnet {subnet} of pod {pod} is not known on this node; see that it exists, and that this \
+         node reaches the API server"
+    )]
+    Subnet { subnet: String, pod: PodKey },
     #[error("another command for sandbox {sandbox} is still running")]
     Busy { sandbox: String },
     #[error("this node is not ready for pods: {missing}")]
@@ -102,9 +108,11 @@ impl Failure {
             Self::Pod(error) => Self::pod_code(error),
             Self::Execute(error) => Self::execute_code(error),
             Self::Namespace { .. } => Code::Namespace,
-            Self::Ovs(_) | Self::Busy { .. } | Self::Taken { .. } | Self::Release(_) => {
-                Code::TryAgain
-            }
+            Self::Ovs(_)
+            | Self::Subnet { .. }
+            | Self::Busy { .. }
+            | Self::Taken { .. }
+            | Self::Release(_) => Code::TryAgain,
             Self::NotReady { .. } => Code::NotAvailable,
             Self::Kernel(_) | Self::Encode(_) => Code::Io,
             Self::Different { .. } => Code::Different,

@@ -25,6 +25,8 @@ pub(crate) struct Pods {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Allocated {
     pub(super) uid: String,
+    /// The name of its subnet; empty where it is not told.
+    pub(super) subnet: String,
     pub(super) allocation: Allocation,
 }
 
@@ -55,6 +57,7 @@ enum Look {
     Absent,
 }
 
+const LOGICAL_SWITCH: &str = "logical_switch";
 /// The client sets no limit of its own.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -154,9 +157,11 @@ fn look(table: &Table<Pod>, port: &PortKey, uid: Option<&str>) -> Look {
         };
     };
     let name = || port.pod.clone();
+    let subnet = port.provider.annotation(LOGICAL_SWITCH);
     match Allocation::read(&port.provider, &pod.annotations) {
         Ok(Some(allocation)) => Look::Ready(Box::new(Allocated {
             uid: pod.uid.clone(),
+            subnet: pod.annotations.get(&subnet).cloned().unwrap_or_default(),
             allocation,
         })),
         Ok(None) => Look::Wait(Error::Unallocated { pod: name() }),
