@@ -129,6 +129,7 @@ fn spawn_watches(tasks: &mut Tasks, client: &Client, index: &Shared, shutdown: &
         "watch-stateful-sets" => apps::StatefulSet,
         "watch-ip-pools" => api::IpPool,
         "watch-vips" => api::Vip,
+        "watch-vlans" => api::Vlan,
         "watch-namespaces" => core::Namespace,
     }
 }

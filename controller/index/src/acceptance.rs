@@ -259,6 +259,7 @@ impl Index {
     fn faults_beside_others(&self, name: &SubnetName, subnet: &Subnet) -> Vec<Fault> {
         let mut faults = Vec::new();
         faults.extend(self.vpc_fault(subnet));
+        faults.extend(self.vlan_fault(subnet));
         faults.extend(self.api_server_fault(subnet));
         faults.extend(self.table_fault(name, subnet));
         faults.extend(self.join_fault(name, subnet));
@@ -292,6 +293,17 @@ impl Index {
             )
         };
         is_network.then(fault)
+    }
+
+    /// An underlay subnet without its VLAN would be an overlay one.
+    fn vlan_fault(&self, subnet: &Subnet) -> Option<Fault> {
+        let name = &subnet.object.spec.vlan;
+        let is_known = name.is_empty() || self.vlans.get(name).is_some();
+        let is_network = subnet.provision == Provision::Network;
+        let cause = "there is no such Vlan; create it, name another, or remove the field to have \
+                     an overlay subnet";
+        let fault = || Fault::new(Effect::Closes, "spec.vlan", name.clone(), cause.to_owned());
+        (is_network && !is_known).then(fault)
     }
 
     /// Pods could not reach the API server if its address were one of theirs.

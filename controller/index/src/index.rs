@@ -26,6 +26,7 @@ use crate::subnet::Subnet;
 use crate::table::Table;
 use crate::text::Rejected;
 use crate::vip::Vip;
+use crate::vlan::Vlan;
 use crate::vpc::Vpc;
 
 /// What the controller was started with.
@@ -59,6 +60,7 @@ pub struct Index {
     pub(crate) slices_of: BTreeMap<ServiceKey, BTreeSet<SliceKey>>,
     pub(crate) ip_pools: Table<IpPoolName, IpPool>,
     pub(crate) vips: Table<VipName, Vip>,
+    pub(crate) vlans: Table<String, Vlan>,
     pub(crate) stateful_sets: Table<SetKey, StatefulSet>,
     /// The pods, present or not, that have records as pods of a StatefulSet.
     pub(crate) placed: BTreeMap<SetKey, BTreeSet<PodKey>>,
@@ -107,6 +109,7 @@ impl Index {
             slices_of: BTreeMap::new(),
             ip_pools: Table::default(),
             vips: Table::default(),
+            vlans: Table::default(),
             stateful_sets: Table::default(),
             placed: BTreeMap::new(),
             now: Timestamp::MIN,

@@ -99,6 +99,7 @@ fn kept(name: &ObjectName) -> Option<Kept> {
         | Kind::EndpointSlice
         | Kind::StatefulSet
         | Kind::IpPool
-        | Kind::Vip => None,
+        | Kind::Vip
+        | Kind::Vlan => None,
     }
 }

@@ -19,6 +19,7 @@ pub enum Kind {
     StatefulSet,
     IpPool,
     Vip,
+    Vlan,
     Namespace,
 }
 
@@ -88,7 +89,7 @@ impl fmt::Display for ObjectName {
 // === impl Kind ===
 
 impl Kind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Vpc,
         Self::Subnet,
         Self::Ip,
@@ -99,6 +100,7 @@ impl Kind {
         Self::StatefulSet,
         Self::IpPool,
         Self::Vip,
+        Self::Vlan,
         Self::Namespace,
     ];
 
@@ -115,6 +117,7 @@ impl Kind {
             Self::StatefulSet => "StatefulSet",
             Self::IpPool => "IPPool",
             Self::Vip => "Vip",
+            Self::Vlan => "Vlan",
             Self::Namespace => "Namespace",
         }
     }
@@ -122,7 +125,9 @@ impl Kind {
     /// The group and version that the kind is in.
     pub const fn api_version(self) -> &'static str {
         match self {
-            Self::Vpc | Self::Subnet | Self::Ip | Self::IpPool | Self::Vip => "kubeovn.io/v1",
+            Self::Vpc | Self::Subnet | Self::Ip | Self::IpPool | Self::Vip | Self::Vlan => {
+                "kubeovn.io/v1"
+            }
             Self::Node | Self::Pod | Self::Service | Self::Namespace => "v1",
             Self::EndpointSlice => "discovery.k8s.io/v1",
             Self::StatefulSet => "apps/v1",

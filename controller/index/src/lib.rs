@@ -33,6 +33,7 @@ mod table;
 mod text;
 mod verdict;
 mod vip;
+mod vlan;
 mod vpc;
 
 pub use acceptance::{Acceptance, Accepted, Effect, Fault, InvalidAccepted};
@@ -57,4 +58,5 @@ pub use subnet::{Provision, Subnet, protocol};
 pub use text::Rejected;
 pub use verdict::{Verdict, Verdicts};
 pub use vip::{VIP, Vip};
+pub use vlan::Vlan;
 pub use vpc::Vpc;

@@ -54,6 +54,13 @@ fn subnet(name: &str, second: u8, spec: Value) -> api::Subnet {
     }))
 }
 
+fn vlan(name: &str) -> api::Vlan {
+    object(json!({
+        "apiVersion": "kubeovn.io/v1", "kind": "Vlan",
+        "metadata": {"name": name}, "spec": {"id": 10, "provider": "p"},
+    }))
+}
+
 fn accepted_as(mut subnet: api::Subnet, network: &str) -> api::Subnet {
     let annotations = subnet.metadata.annotations.get_or_insert_default();
     annotations.insert(api::annotation::ACCEPTED.to_owned(), network.to_owned());
@@ -322,6 +329,7 @@ fn an_accepted_subnet_keeps_its_network_when_it_or_another_is_edited_into_confli
 #[test]
 fn subnets_of_different_vpcs_vlans_and_providers_may_have_the_same_addresses() {
     let mut index = cluster();
+    index.reset(&[vlan("v1"), vlan("v2")]);
     let cidr = "10.1.0.0/16";
     let underlay = |vlan| json!({"cidrBlock": cidr, "vlan": vlan, "underlayGateway": true});
     let specs = [
@@ -468,4 +476,37 @@ fn the_subnet_of_the_nodes_is_never_private_and_says_so() {
         told(&index, "join"),
         ["spec.private is `true`: the subnet of the nodes is never private; write false"]
     );
+}
+
+#[test]
+fn a_subnet_whose_vlan_does_not_exist_says_so_and_gives_out_no_address() {
+    let mut index = cluster();
+    let spec = json!({"cidrBlock": "10.1.0.0/16", "vlan": "v1", "namespaces": ["a"]});
+    index.apply(&subnet("s", 1, spec));
+    let fault = &index.acceptance(&name("s")).unwrap().faults[0];
+    assert_eq!(
+        (fault.effect, fault.why.field.as_str()),
+        (Effect::Closes, "spec.vlan")
+    );
+    assert!(fault.why.to_string().contains("`v1`") && fault.why.cause.contains("create it"));
+    let why = index.why_none(&claimant("a"), &name("s")).unwrap();
+    assert!(why.contains("there is no such Vlan"), "{why}");
+
+    index.apply(&vlan("v1"));
+    assert_eq!(told(&index, "s"), [""; 0]);
+    assert_eq!(index.why_none(&claimant("a"), &name("s")), None);
+    index.delete(&vlan("v1"));
+    assert_eq!(told(&index, "s").len(), 1);
+    assert!(
+        index.inputs().subnets.contains_key(&name("s")),
+        "its rows stay"
+    );
+}
+
+#[test]
+fn a_subnet_of_another_plugin_needs_no_vlan() {
+    let mut index = cluster();
+    let spec = json!({"cidrBlock": "10.1.0.0/16", "vlan": "v1", "provider": "macvlan.default"});
+    index.apply(&subnet("s", 1, spec));
+    assert_eq!(told(&index, "s"), [""; 0]);
 }

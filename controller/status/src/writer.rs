@@ -305,6 +305,7 @@ const fn validation_reason(kind: Kind) -> &'static str {
         Kind::StatefulSet => "ValidateStatefulSetFailed",
         Kind::IpPool => "ValidateIPPoolFailed",
         Kind::Vip => "ValidateVipFailed",
+        Kind::Vlan => "ValidateVlanFailed",
         Kind::Namespace => "ValidateNamespaceFailed",
     }
 }
