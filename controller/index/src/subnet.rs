@@ -1,10 +1,9 @@
 //! `Subnet`: a logical switch and its addresses.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use controller_plan as plan;
-use model::{AddressRange, CidrPair, DualStack, MacAddr, Owner, SubnetName, VpcName};
+use model::{AddressRange, CidrPair, MacAddr, Owner, SubnetName, VpcName};
 
 use crate::acceptance::{Accepted, Effect, Fault};
 use crate::index::Index;
@@ -13,12 +12,14 @@ use crate::kind::{Kind, TableEdit, Watched};
 use crate::life::{Life, declared};
 use crate::selector::Selector;
 use crate::table::Table;
-use crate::text::{Rejected, parse, require};
+use crate::text::{Rejected, require};
 
 mod access;
 mod completed;
+mod network;
 
 pub use completed::protocol;
+use network::InForce;
 
 /// A subnet as declared, defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,8 @@ pub struct Subnet {
     /// The object without what is no intent.
     pub object: api::Subnet,
     accepted: Option<Accepted>,
+    /// What it declares cannot be: its network is what was accepted.
+    pub keeps_accepted: bool,
 }
 
 /// What a subnet provides.
@@ -54,11 +57,20 @@ pub enum Provision {
 // === impl Subnet ===
 
 impl Subnet {
-    /// The network that it was accepted with in its VPC, if it was.
-    pub fn accepted(&self) -> Option<&Accepted> {
-        self.accepted
-            .as_ref()
-            .filter(|it| it.vpc == self.network.vpc)
+    /// The network that it was accepted with, if it was.
+    pub const fn accepted(&self) -> Option<&Accepted> {
+        self.accepted.as_ref()
+    }
+
+    /// What is to be recorded of it once it is accepted.
+    pub fn to_accept(&self) -> Accepted {
+        Accepted {
+            vpc: self.network.vpc.clone(),
+            cidrs: self.network.cidrs,
+            gateways: self.network.gateways,
+            provider: Some(self.completed().provider),
+            uid: Some(self.life.uid.clone()).filter(|it| !it.is_empty()),
+        }
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -96,25 +108,25 @@ impl Watched for api::Subnet {
 
     fn parse(&self) -> Result<Self::Row, Rejected> {
         let spec = &self.spec;
-        let cidrs: CidrPair = require("spec.cidrBlock", &spec.cidr_block)?;
-        let vpc = parse("spec.vpc", &spec.vpc)?;
-        let vpc = vpc.map_or_else(|| require::<VpcName>("spec.vpc", api::vpc::DEFAULT), Ok)?;
+        let accepted = network::accepted(self);
+        let InForce { network, fault } = network::in_force(self, accepted.as_ref())?;
+        let keeps_accepted = fault.is_some();
         let excludes = &spec.exclude_ips;
-        let (excludes, mut faults) = lenient("spec.excludeIps", excludes, Effect::Blocks, require);
-        let (access, of_access) = access::parse(spec, &cidrs);
-        faults.extend(of_access);
+        let (excludes, unreadable) = lenient("spec.excludeIps", excludes, Effect::Blocks, require);
+        let (access, of_access) = access::parse(spec, &network.cidrs);
+        let faults = fault.into_iter().chain(unreadable).chain(of_access);
+        let mut faults: Vec<Fault> = faults.collect();
         let selectors = spec.namespace_selectors.iter();
-        let selectors: Result<_, _> = selectors
-            .map(|it| Selector::parse("spec.namespaceSelectors", it))
-            .collect();
-        let annotations = self.metadata.annotations.as_ref();
-        let accepted = annotations.and_then(|all| all.get(api::annotation::ACCEPTED));
+        let selectors = selectors.map(|it| Selector::parse("spec.namespaceSelectors", it));
+        let selectors = selectors.filter_map(|it| told(it, &mut faults)).collect();
+        let gateway_mode = told(gateway_mode(&spec.gateway_type), &mut faults);
         Ok(Subnet {
+            provision: network::provision(network.provider.as_deref().unwrap_or(&spec.provider)),
             network: plan::Subnet {
-                vpc,
-                gateways: gateways(&cidrs, &spec.gateway)?,
-                cidrs,
-                gateway_mode: gateway_mode(&spec.gateway_type)?,
+                vpc: network.vpc,
+                gateways: network.gateways,
+                cidrs: network.cidrs,
+                gateway_mode: gateway_mode.unwrap_or(plan::GatewayMode::Distributed),
                 router_link: if spec.has_physical_gateway() {
                     plan::RouterLink::Absent
                 } else {
@@ -124,16 +136,13 @@ impl Watched for api::Subnet {
             },
             excludes,
             namespaces: spec.namespaces.iter().cloned().collect(),
-            selectors: selectors?,
-            provision: match spec.provider.as_str() {
-                "" | api::subnet::OVN => Provision::Network,
-                _ => Provision::AddressesOnly,
-            },
+            selectors,
             router_mac: router_mac(self),
             is_default: spec.default,
             life: Life::of(&self.metadata),
             faults,
-            accepted: accepted.and_then(|text| text.parse().ok()),
+            accepted,
+            keeps_accepted,
             object: Self {
                 status: None,
                 ..declared(self)
@@ -199,21 +208,13 @@ fn lenient<T>(
     (values, faults)
 }
 
-/// The gateway of each family: the one declared, else the first host.
-fn gateways(cidrs: &CidrPair, declared: &str) -> Result<DualStack<IpAddr>, Rejected> {
-    let declared: DualStack<IpAddr> = parse("spec.gateway", declared)?.unwrap_or_default();
-    let mut gateways = DualStack::NONE;
-    for (family, cidr) in cidrs.iter() {
-        let first = cidr.hosts().map(AddressRange::start);
-        let gateway = declared.get(family).copied().or(first);
-        let gateway = gateway.filter(|gateway| cidr.contains(*gateway));
-        *gateways.get_mut(family) = Some(gateway.ok_or_else(|| Rejected {
-            field: "spec.gateway".to_owned(),
-            value: declared.to_string(),
-            cause: format!("write an address inside {cidr}"),
-        })?);
-    }
-    Ok(gateways)
+/// The value, if there is one; else the subnet goes without, and says so.
+fn told<T>(read: Result<T, Rejected>, faults: &mut Vec<Fault>) -> Option<T> {
+    let fault = |why| Fault {
+        why,
+        effect: Effect::Told,
+    };
+    read.map_err(|why| faults.push(fault(why))).ok()
 }
 
 fn gateway_mode(text: &str) -> Result<plan::GatewayMode, Rejected> {

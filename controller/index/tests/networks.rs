@@ -326,6 +326,128 @@ fn an_accepted_subnet_keeps_its_network_when_it_or_another_is_edited_into_confli
     assert_eq!(told(&index, "second").len(), 0);
 }
 
+/// Edits of a subnet of 10.1.0.0/16 that cannot be, and what is told of each.
+fn impossible_edits() -> [(Value, [&'static str; 3]); 9] {
+    [
+        (
+            json!({"vpc": "Tenant-A"}),
+            ["spec.vpc", "`Tenant-A`", "lower-case"],
+        ),
+        (
+            json!({"vpc": "nowhere"}),
+            ["spec.vpc", "`nowhere`", "`ovn-cluster`"],
+        ),
+        (
+            json!({"vpc": "tenant"}),
+            ["spec.vpc", "`tenant`", "delete the subnet"],
+        ),
+        (
+            json!({"cidrBlock": "nonsense"}),
+            ["spec.cidrBlock", "`nonsense`", "a pair of both families"],
+        ),
+        (json!({"cidrBlock": ""}), ["spec.cidrBlock", "``", "empty"]),
+        (
+            json!({"cidrBlock": "10.1.0.0/31"}),
+            ["spec.cidrBlock", "`10.1.0.0/31`", "at most /30"],
+        ),
+        (
+            json!({"cidrBlock": "10.1.0.0/16,fd00::/127"}),
+            ["spec.cidrBlock", "fd00::/127 has no address", "/126"],
+        ),
+        (
+            json!({"gateway": "10.9.0.1"}),
+            ["spec.gateway", "`10.9.0.1`", "inside 10.1.0.0/16"],
+        ),
+        (
+            json!({"provider": "macvlan.d"}),
+            ["spec.provider", "`macvlan.d`", "write it"],
+        ),
+    ]
+}
+
+#[test]
+fn an_accepted_subnet_that_is_edited_into_what_cannot_be_keeps_its_rows_and_says_so() {
+    let spec = |edit: &Value| {
+        let mut spec = json!({"cidrBlock": "10.1.0.0/16"});
+        spec.as_object_mut()
+            .unwrap()
+            .extend(edit.as_object().unwrap().clone());
+        spec
+    };
+    let accepted = "ovn-cluster 10.1.0.0/16 10.1.0.1 ovn uid";
+    let object = |edit: &Value| {
+        let mut object = accepted_as(subnet("s", 1, spec(edit)), accepted);
+        object.metadata.uid = Some("uid".to_owned());
+        object
+    };
+    let mut index = cluster();
+    index.apply(&object(&json!({})));
+    let before = index.inputs().clone();
+    for (edit, words) in impossible_edits() {
+        let mut anew = cluster();
+        for index in [&mut index, &mut anew] {
+            index.take_dirty();
+            index.apply(&object(&edit));
+            assert_eq!(index.inputs(), &before, "{edit}");
+            let told = told(index, "s").join("; ");
+            for word in words {
+                assert!(told.contains(word), "{told}");
+            }
+            let why = index.why_none(&claimant("a"), &name("s")).unwrap();
+            assert!(why.contains("gives out no address"), "{why}");
+        }
+        assert!(index.take_dirty().is_empty(), "{edit}");
+        let tenant = VpcName::new("tenant").unwrap();
+        assert_eq!(index.subnets_in(&tenant).count(), 0);
+    }
+    index.apply(&object(&json!({})));
+    assert_eq!(told(&index, "s"), [""; 0]);
+}
+
+#[test]
+fn a_copy_of_a_subnet_is_not_accepted_as_the_other_one() {
+    let mut index = cluster();
+    let spec = json!({"cidrBlock": "10.1.0.0/16", "vpc": "tenant"});
+    let mut copy = accepted_as(
+        subnet("copy", 2, spec),
+        "ovn-cluster 10.1.0.0/16 10.1.0.1 ovn other",
+    );
+    copy.metadata.uid = Some("uid".to_owned());
+    index.apply(&copy);
+    assert_eq!(told(&index, "copy"), [""; 0]);
+    let subnet = &index.inputs().subnets[&name("copy")];
+    assert_eq!(subnet.vpc.as_str(), "tenant");
+}
+
+#[test]
+fn a_subnet_without_room_for_pods_is_told_what_to_write() {
+    for cidr in [
+        "10.1.0.0/31",
+        "10.1.0.0/32",
+        "fd00::/127",
+        "10.1.0.0/24,fd00::/128",
+    ] {
+        for gateway in ["", "10.1.0.1"] {
+            let mut index = cluster();
+            index.apply(&subnet(
+                "s",
+                1,
+                json!({"cidrBlock": cidr, "gateway": gateway}),
+            ));
+            assert_eq!(planned(&index, "s"), None);
+            let (_, rejection) = index.rejected().first_key_value().unwrap();
+            let told = rejection.why.to_string();
+            for word in [
+                "spec.cidrBlock",
+                cidr,
+                "at most /30 in IPv4 and /126 in IPv6",
+            ] {
+                assert!(told.contains(word), "{told}");
+            }
+        }
+    }
+}
+
 #[test]
 fn subnets_of_different_vpcs_vlans_and_providers_may_have_the_same_addresses() {
     let mut index = cluster();

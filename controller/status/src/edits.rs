@@ -2,7 +2,7 @@
 
 use api::annotation::{self, ACCEPTED};
 use api::{Subnet, Vpc};
-use controller_index::{Accepted, Effect, Index, Kind, Watched};
+use controller_index::{Effect, Index, Kind, Watched};
 use model::{SubnetName, VpcName};
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,8 @@ use crate::complaints::{Complaint, named};
 /// What a subnet lacks; `None` when it is as it should be.
 ///
 /// Its spec reads in full: defaults, normalised values, and no namespace that another subnet has.
-/// A finalizer keeps it until nobody has an address of it.
+/// A finalizer keeps it until nobody has an address of it. With what it is accepted is recorded once
+/// its VPC is there, since after that it stays in that one.
 pub(crate) fn of_subnet(index: &Index, object: &Subnet) -> Option<Value> {
     let name = SubnetName::new(object.metadata.name.clone()?).ok()?;
     let finalizers = object.metadata.finalizers.as_deref().unwrap_or_default();
@@ -34,12 +35,9 @@ pub(crate) fn of_subnet(index: &Index, object: &Subnet) -> Option<Value> {
         .iter()
         .all(|it| it.effect != Effect::Blocks);
     if is_sound && acceptance.cidrs == Some(network.cidrs) {
-        let accepted = Accepted {
-            vpc: network.vpc.clone(),
-            cidrs: network.cidrs,
-            gateways: network.gateways,
-        };
-        if row.accepted() != Some(&accepted) {
+        let accepted = row.to_accept();
+        let is_settled = index.vpcs().get(&accepted.vpc).is_some();
+        if is_settled && row.accepted() != Some(&accepted) {
             let annotations = json!({ACCEPTED: accepted.to_string()});
             merge(
                 &mut patch,

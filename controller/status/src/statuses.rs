@@ -66,7 +66,7 @@ fn unusable(index: &Index) -> impl Iterator<Item = (SubnetName, SubnetStatus)> {
                 condition(READY, false, INVALID, &message),
                 condition(ERROR, true, INVALID, &message),
             ],
-            ..SubnetStatus::default()
+            ..recorded(index, name.as_ref()?)
         };
         Some((name?, status)).filter(|_| *kind == Kind::Subnet)
     })
@@ -78,8 +78,9 @@ fn complaint_of(subnet: &Subnet, acceptance: &Acceptance) -> Option<String> {
     let texts = faults.iter().map(|fault| fault.why.to_string());
     let kept = acceptance
         .cidrs
-        .filter(|cidrs| *cidrs != subnet.network.cidrs);
-    let kept = kept.map(|cidrs| format!("until then it keeps {cidrs}"));
+        .filter(|cidrs| subnet.keeps_accepted || *cidrs != subnet.network.cidrs);
+    let vpc = &subnet.network.vpc;
+    let kept = kept.map(|cidrs| format!("until then it keeps {cidrs} in VPC {vpc}"));
     let all: Vec<String> = texts.chain(kept).collect();
     (!faults.is_empty()).then(|| all.join("; "))
 }
@@ -179,6 +180,19 @@ fn counters(usage: &DualStack<Usage>) -> SubnetStatus {
         v6_using: float(v6.used),
         ..SubnetStatus::default()
     }
+}
+
+/// By the records alone: a subnet that cannot be read has nothing to give.
+fn recorded(index: &Index, subnet: &SubnetName) -> SubnetStatus {
+    let records = index.records().iter();
+    let records = records.filter(|(_, record)| record.subnet == *subnet);
+    let mut used = DualStack::default();
+    for (_, record) in records {
+        for (family, _) in record.addresses.iter() {
+            used.get_mut(family).get_or_insert_with(Usage::default).used += 1;
+        }
+    }
+    counters(&used)
 }
 
 /// The nearest float: a number by its digits, as there is no conversion that cannot lose any.

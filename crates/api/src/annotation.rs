@@ -47,8 +47,9 @@ pub const CLAIMANT_UID: &str = "ovn.kubernetes.io/claimant-uid";
 /// On a `Subnet`: the MAC of the router's port in it, where Kube-OVN had chosen one before us.
 pub const ROUTER_MAC: &str = "ovn.kubernetes.io/router-port-mac";
 
-/// On a `Subnet`: the network that it was accepted with, `<vpc> <cidrs> <gateways>`. Of two subnets
-/// that want the same addresses, the one that has them keeps them.
+/// On a `Subnet`: the network that it was accepted with, `<vpc> <cidrs> <gateways> <provider> <uid>`.
+/// Of two subnets that want the same addresses, the one that has them keeps them, and one that is
+/// edited into something that cannot be keeps what it has.
 pub const ACCEPTED: &str = "ovn.kubernetes.io/accepted-network";
 
 /// Label of an `IP` object: name of its subnet. A second label has that name as its key and an

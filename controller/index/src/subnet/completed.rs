@@ -8,8 +8,12 @@ use model::{AddressRange, CidrPair};
 use super::Subnet;
 
 impl Subnet {
-    /// The spec as it reads in full. What depends on other objects is left as it is.
+    /// The spec as it reads in full. What depends on other objects is left as it is, and so is what
+    /// cannot be: its user has to see it.
     pub fn completed(&self) -> api::SubnetSpec {
+        if self.keeps_accepted {
+            return self.object.spec.clone();
+        }
         let network = &self.network;
         let mode = match network.gateway_mode {
             GatewayMode::Distributed => api::subnet::DISTRIBUTED,

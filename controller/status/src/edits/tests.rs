@@ -97,7 +97,7 @@ fn a_subnet_of_a_cidr_alone_is_completed() {
             "metadata": {
                 "finalizers": ["kube-ovn-controller"],
                 "annotations": {
-                    "ovn.kubernetes.io/accepted-network": "ovn-cluster 11.14.0.0/16 11.14.0.1",
+                    "ovn.kubernetes.io/accepted-network": "ovn-cluster 11.14.0.0/16 11.14.0.1 ovn uid-s",
                 },
             },
             "spec": {
@@ -299,4 +299,40 @@ fn a_namespace_is_annotated_anew_when_its_subnet_goes_or_changes() {
         told(&mut index),
         (json!("ovn-default"), json!("10.16.0.0/16"))
     );
+}
+
+#[test]
+fn what_cannot_be_is_left_for_its_user_to_see_and_what_was_accepted_stays_recorded() {
+    let mut index = cluster();
+    let bare = subnet("s", json!({}), json!({"cidrBlock": "10.1.0.0/16"}));
+    written(&mut index, &bare).unwrap();
+    let accepted = index.subnets().get(&name("s")).unwrap().object.clone();
+    for (field, value) in [
+        ("vpc", "nowhere"),
+        ("vpc", "Tenant-A"),
+        ("provider", "macvlan.default"),
+        ("cidrBlock", "10.1.0.0/31"),
+        ("gateway", "10.9.0.1"),
+    ] {
+        let mut edited = json!(accepted);
+        edited["spec"][field] = json!(value);
+        assert_eq!(
+            written(&mut index, &object(edited)),
+            None,
+            "{field} {value}"
+        );
+    }
+}
+
+#[test]
+fn with_what_a_subnet_is_accepted_is_recorded_once_its_vpc_is_there() {
+    let mut index = cluster();
+    let spec = json!({"cidrBlock": "10.1.0.0/16", "vpc": "later"});
+    let patch = written(&mut index, &subnet("s", json!({}), spec)).unwrap();
+    assert_eq!(patch["metadata"].get("annotations"), None);
+    index.apply(&vpc("later", json!({})));
+    let object = index.subnets().get(&name("s")).unwrap().object.clone();
+    let patch = written(&mut index, &object).unwrap();
+    let annotations = json!({ACCEPTED: "later 10.1.0.0/16 10.1.0.1 ovn uid-s"});
+    assert_eq!(patch, json!({"metadata": {"annotations": annotations}}));
 }

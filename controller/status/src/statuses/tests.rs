@@ -131,6 +131,28 @@ fn a_vpc_that_cannot_be_read_has_its_router_and_an_error() {
     );
 }
 
+#[test]
+fn a_subnet_that_cannot_be_read_counts_the_addresses_that_are_recorded_of_it() {
+    let mut index = index(&[("a", "nonsense", "ovn"), ("b", "10.1.0.0/16", "ovn")]);
+    for (name, subnet, address) in [
+        ("one", "a", "10.2.0.1"),
+        ("two", "a", "10.2.0.2,fd00::2"),
+        ("three", "b", "10.1.0.2"),
+    ] {
+        let spec = api::IpSpec {
+            subnet: subnet.to_owned(),
+            ip_address: address.to_owned(),
+            mac_address: "00:00:00:00:00:01".to_owned(),
+            ..Default::default()
+        };
+        index.apply(&api::Ip::new(name, spec));
+    }
+    let statuses = subnets(&index, &Verdicts::default(), &Usages::default());
+    let [(_, status)] = statuses.try_into().unwrap();
+    let counted = [status.v4_using, status.v6_using, status.v4_available];
+    assert_eq!(counted.map(|it| format!("{it}")), ["2", "1", "0"]);
+}
+
 fn ready(status: bool) -> SubnetStatus {
     SubnetStatus {
         conditions: vec![condition(READY, status, OPEN, "")],
