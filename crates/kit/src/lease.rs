@@ -11,6 +11,7 @@
 //! last, so the holder gives up first, whatever the clocks say.
 
 mod candidate;
+mod guard;
 #[cfg(test)]
 mod tests;
 
