@@ -117,6 +117,7 @@ impl Leader {
         warm.met();
         let mut tasks = Tasks::new(shutdown.clone());
         let permit = tenure.as_ref().map_or_else(Permit::always, Tenure::permit);
+        let kubernetes = permit.guard(self.kubernetes);
         let canary = match self.election.zip(tenure) {
             Some((election, tenure)) => {
                 tasks.spawn("lease", hold(election, tenure, shutdown.clone()));
@@ -127,18 +128,20 @@ impl Leader {
         tasks.spawn("canary", canary.run(shutdown.clone()));
         tasks.spawn(
             "bootstrap",
-            ensure(self.bootstrap, self.kubernetes.clone(), shutdown.clone()),
+            ensure(self.bootstrap, kubernetes.clone(), shutdown.clone()),
         );
-        let (verdicts, writer) = (Verdicts::default(), Writer::new(self.kubernetes));
+        let (verdicts, writer) = (Verdicts::default(), Writer::new(kubernetes));
         let recorder =
             Recorder::new(self.index.clone(), writer.clone()).while_permitted(permit.clone());
         let pools = PoolReporter::new(self.index.clone(), recorder.contents(), writer.clone());
+        let pools = pools.while_permitted(permit.clone());
         tasks.spawn("pools", pools.run(shutdown.clone()));
         let (index, usages) = (self.index.clone(), recorder.usages());
         let editor = Editor::new(self.index.clone(), writer.clone());
         let editor = editor.while_permitted(permit.clone());
         tasks.spawn("editor", editor.run(shutdown.clone()));
         let reporter = Reporter::new(index, verdicts.clone(), usages, writer.clone());
+        let reporter = reporter.while_permitted(permit.clone());
         tasks.spawn("recorder", recorder.run(shutdown.clone()));
         tasks.spawn("reporter", reporter.run(shutdown.clone()));
         let (sb, driver) = self.sb;

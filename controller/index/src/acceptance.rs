@@ -11,6 +11,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use controller_plan as plan;
 use controller_plan::Access;
 use model::{CidrPair, DualStack, SubnetName, VpcName};
 
@@ -258,6 +259,10 @@ impl Index {
         };
         if old == new {
             return false;
+        }
+        let told = |it: &Option<plan::Subnet>| it.as_ref().map(|it| (it.cidrs, it.gateways));
+        if told(&old) != told(&new) {
+            self.outdate_holders(name);
         }
         let vpcs = [&old, &new].into_iter().flatten().map(|it| it.vpc.clone());
         self.dirty_subnet(name, vpcs.collect());

@@ -13,6 +13,7 @@ use crate::index::Index;
 use crate::kind::{Kind, TableEdit, Watched};
 use crate::table::Table;
 use crate::text::{Annotations, Rejected, uid};
+use crate::told::Told;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -25,6 +26,8 @@ pub struct Node {
     pub wanted: Option<DualStack<IpAddr>>,
     /// What is wrong with its annotations.
     pub fault: Option<Rejected>,
+    /// What its annotations say of the join subnet.
+    pub told: Told,
     /// The name that OVN knows it by, once its daemon has told.
     pub chassis: Option<String>,
 }
@@ -54,6 +57,7 @@ impl Watched for core::Node {
             fault,
             annotated: port.ok().flatten(),
             wanted: wanted.ok().map(Option::unwrap_or_default),
+            told: Told::of(annotations),
             chassis: Some(annotations.text(key::CHASSIS).to_owned()).filter(|it| !it.is_empty()),
         })
     }

@@ -19,6 +19,7 @@ use crate::record::Record;
 use crate::stateful_set::Place;
 use crate::table::Table;
 use crate::text::{Annotations, Rejected, parse, uid};
+use crate::told::Told;
 
 pub use nic::Nic;
 pub use wish::{Pool, Wish};
@@ -38,6 +39,10 @@ pub struct Pod {
     /// What its annotations say was recorded.
     pub allocation: Option<Allocation>,
     pub nic: Nic,
+    /// What its annotations say of its subnet.
+    pub told: Told,
+    /// Whether its annotations say that it is connected.
+    pub is_routed: bool,
     pub security: plan::PortSecurity,
 }
 
@@ -103,6 +108,8 @@ impl Watched for core::Pod {
             allocation,
             // what cannot be read is told, and stays
             nic: Nic::of(annotations).unwrap_or(Nic::VethPair),
+            told: Told::of(annotations),
+            is_routed: annotations.is_true(key::ROUTED),
             security: if annotations.is_true(key::PORT_SECURITY) {
                 plan::PortSecurity::On
             } else {

@@ -1,6 +1,6 @@
 //! The loop that edits: what objects of users lack is written into them, by level.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use kit::shutdown::Shutdown;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::edits;
+use crate::failures::Failures;
 use crate::writer::{WriteError, Writer};
 
 /// How often edits that failed are tried again, and objects that are to end are looked at.
@@ -31,8 +32,7 @@ pub struct Editor {
     /// Objects that were to end at the last tick. Who chose an address of one before it was to end
     /// has recorded it by the next.
     ending: BTreeSet<Kept>,
-    /// What was last said of an edit that failed, so that it is said once.
-    failed: BTreeMap<Kept, String>,
+    failed: Failures<Kept>,
     compared: Option<Instant>,
 }
 
@@ -46,7 +46,7 @@ impl Editor {
             permit: Permit::always(),
             due: BTreeSet::new(),
             ending: BTreeSet::new(),
-            failed: BTreeMap::new(),
+            failed: Failures::default(),
             compared: None,
         }
     }
@@ -113,20 +113,9 @@ impl Editor {
         });
         let mut edits = stream::iter(edits).buffer_unordered(CONCURRENCY);
         while let Some((edited, kept)) = edits.next().await {
-            match edited {
-                Ok(()) => drop(self.failed.remove(&kept)),
-                Err(error) => note(&mut self.failed, kept, &error),
-            }
+            self.failed.note(kept, edited);
         }
     }
-}
-
-fn note(failed: &mut BTreeMap<Kept, String>, kept: Kept, error: &WriteError) {
-    let error = kit::error::Chain(error).to_string();
-    if failed.get(&kept) != Some(&error) {
-        tracing::warn!(error, "Could not edit");
-    }
-    failed.insert(kept, error);
 }
 
 /// By what is known; the object itself is asked before it is written.

@@ -16,7 +16,7 @@ use model::{DualStack, IpPoolName, NodeName, SubnetName};
 use edited::{mend, record_or_mend};
 use needy::{Needy, needy};
 
-pub use decision::{Decision, Recorded, Refusal};
+pub use decision::{Decision, Lifetime, Recorded, Refusal};
 
 /// The allocator, fed with the records of the index.
 #[derive(Debug, Default)]
@@ -27,6 +27,8 @@ pub struct Ledger {
     refused: BTreeMap<Option<SubnetName>, BTreeSet<Claimant>>,
     /// Those of them who may get something now.
     retries: BTreeSet<Claimant>,
+    /// Records that are not known yet, of what was chosen here.
+    chosen: BTreeSet<String>,
 }
 
 /// What each `IPPool` has.
@@ -161,6 +163,7 @@ impl Ledger {
     /// Whoever waits for an address of the subnet may get one now.
     fn release(&mut self, name: &str) {
         let key = ClaimKey::new(name);
+        self.chosen.remove(name);
         let Some(claim) = self.ipam.claim(&key) else {
             return;
         };
@@ -187,7 +190,12 @@ impl Ledger {
             Some(Err(_)) | None => self.ipam.allocate(&needy.request(Succession::Replace)),
         };
         match allocated {
-            Ok(claim) => record_or_mend(index, needy, allocation(&claim)),
+            Ok(claim) => {
+                if needy.held.is_none() {
+                    self.chosen.insert(claim.key.to_string());
+                }
+                record_or_mend(index, needy, allocation(&claim))
+            }
             Err(error) => {
                 let has_mac = !matches!(error, AllocateError::MacConflict { .. });
                 let missing = has_mac.then(|| needy.subnet.clone());
@@ -224,7 +232,7 @@ impl Ledger {
         };
         let granted = granted.or_else(|| needy.held.clone());
         let granted = granted.unwrap_or_else(|| record.allocation());
-        if needy.annotated.as_ref() != Some(&granted) {
+        if !needy.is_told || needy.annotated.as_ref() != Some(&granted) {
             let recorded = needy.recorded(index, granted);
             return recorded.map_or(Decision::Settled, Decision::Annotate);
         }

@@ -16,6 +16,7 @@ mod bootstrap;
 mod complaints;
 mod editor;
 mod edits;
+mod failures;
 mod ledger;
 mod pools;
 mod recorder;
@@ -23,9 +24,12 @@ mod reporter;
 mod statuses;
 mod writer;
 
+#[cfg(test)]
+mod api_server;
+
 pub use bootstrap::{Bootstrap, Network};
 pub use editor::Editor;
-pub use ledger::{Contents, Decision, Ledger, Recorded, Refusal, Usages};
+pub use ledger::{Contents, Decision, Ledger, Lifetime, Recorded, Refusal, Usages};
 pub use pools::PoolReporter;
 pub use recorder::Recorder;
 pub use reporter::Reporter;

@@ -10,15 +10,19 @@ use controller_index::{Index, IpPool, Kind, Shared};
 use controller_ipam::Content;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
+use kit::lease::Permit;
 use kit::shutdown::Shutdown;
 use model::{AddressRange, IpPoolName};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::failures::Failures;
 use crate::ledger::Contents;
-use crate::writer::{WriteError, Writer};
+use crate::writer::Writer;
 
 const PERIOD: Duration = Duration::from_secs(1);
+/// How often what is written is read again, in case somebody else wrote.
+const REREAD: Duration = Duration::from_mins(1);
 
 /// Writes the statuses of pools.
 #[derive(Debug)]
@@ -26,20 +30,32 @@ pub struct PoolReporter {
     index: Shared,
     contents: watch::Receiver<Contents>,
     writer: Writer,
-    /// As the API server has them; `None` before they were read.
-    written: Option<BTreeMap<IpPoolName, IpPoolStatus>>,
+    /// As the API server has them.
+    written: BTreeMap<IpPoolName, IpPoolStatus>,
+    read: Option<Instant>,
+    /// By the pool that was written; `None` is reading.
+    failures: Failures<Option<IpPoolName>>,
+    permit: Permit,
 }
 
 // === impl PoolReporter ===
 
 impl PoolReporter {
-    pub const fn new(index: Shared, contents: watch::Receiver<Contents>, writer: Writer) -> Self {
+    pub fn new(index: Shared, contents: watch::Receiver<Contents>, writer: Writer) -> Self {
         Self {
             index,
             contents,
             writer,
-            written: None,
+            written: BTreeMap::new(),
+            read: None,
+            failures: Failures::default(),
+            permit: Permit::always(),
         }
+    }
+
+    /// Nothing is written without the permit.
+    pub fn while_permitted(self, permit: Permit) -> Self {
+        Self { permit, ..self }
     }
 
     /// Runs until shutdown.
@@ -50,37 +66,37 @@ impl PoolReporter {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            if let Some(Err(error)) = shutdown.run_until_cancelled(self.report()).await {
-                let error = kit::error::Chain(&error);
-                tracing::warn!(%error, "Could not report of a pool");
+            if self.permit.holds() {
+                shutdown.run_until_cancelled(self.report()).await;
             }
         }
         Ok(())
     }
 
-    async fn report(&mut self) -> Result<(), WriteError> {
+    async fn report(&mut self) {
         let contents = self.contents.borrow().clone();
         let wanted = statuses(&self.index.read(), &contents);
-        let mut written = match self.written.take() {
-            Some(written) => written,
-            None if wanted.is_empty() => return Ok(()),
-            None => self
-                .writer
-                .read_pool_statuses()
-                .await?
-                .into_iter()
-                .collect(),
-        };
-        written.retain(|name, _| wanted.contains_key(name));
+        let is_read = self.read.is_some_and(|read| read.elapsed() <= REREAD);
+        if !is_read && !wanted.is_empty() {
+            let read = self.writer.read_pool_statuses().await;
+            let Some(read) = self.failures.note(None, read) else {
+                return;
+            };
+            self.written = read.into_iter().collect();
+            self.read = Some(Instant::now());
+        }
+        self.written.retain(|name, _| wanted.contains_key(name));
         for (name, status) in wanted {
-            if written.get(&name).cloned().map(timeless).as_ref() != Some(&status) {
-                let status = stamped(status, written.get(&name));
-                self.writer.write_pool_status(&name, &status).await?;
-                written.insert(name, status);
+            let former = self.written.get(&name);
+            if former.cloned().map(timeless).as_ref() == Some(&status) {
+                continue;
+            }
+            let status = stamped(status, former);
+            let written = self.writer.write_pool_status(&name, &status).await;
+            if self.failures.note(Some(name.clone()), written).is_some() {
+                self.written.insert(name, status);
             }
         }
-        self.written = Some(written);
-        Ok(())
     }
 }
 

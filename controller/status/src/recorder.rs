@@ -33,6 +33,9 @@ pub struct Recorder {
     under_way: BTreeSet<Claimant>,
     /// Claimants that changed while a write for them was under way.
     again: BTreeSet<Claimant>,
+    /// Claimants whose annotations may be outdated. They come after all others: a subnet may have
+    /// thousands.
+    outdated: BTreeSet<Claimant>,
     /// What was last said to a claimant, so that it is said once.
     refused: BTreeMap<Claimant, String>,
     usages: watch::Sender<Usages>,
@@ -54,6 +57,7 @@ impl Recorder {
             waiting: VecDeque::new(),
             under_way: BTreeSet::new(),
             again: BTreeSet::new(),
+            outdated: BTreeSet::new(),
             refused: BTreeMap::new(),
             usages: watch::Sender::new(Usages::new()),
             contents: watch::Sender::new(Contents::new()),
@@ -122,7 +126,10 @@ impl Recorder {
         if !self.index.read().is_synced() {
             return;
         }
-        let claims = self.index.take(|index| self.ledger.update(index));
+        let (claims, outdated) = self
+            .index
+            .take(|index| (self.ledger.update(index), index.take_outdated()));
+        self.outdated.extend(outdated);
         for claimant in claims {
             if self.under_way.contains(&claimant) {
                 self.again.insert(claimant);
@@ -155,7 +162,8 @@ impl Recorder {
     fn next_write(&mut self) -> Option<Write> {
         loop {
             self.waiting.extend(self.ledger.take_retries());
-            let claimant = self.waiting.pop_front()?;
+            let next = self.waiting.pop_front();
+            let claimant = next.or_else(|| self.outdated.pop_first())?;
             if self.under_way.contains(&claimant) {
                 self.again.insert(claimant);
                 continue;

@@ -9,15 +9,17 @@ use api::{SubnetStatus, VpcStatus};
 use controller_index::{Shared, Verdicts};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
+use kit::lease::Permit;
 use kit::shutdown::Shutdown;
 use model::{SubnetName, VpcName};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::complaints::{self, Complaint};
+use crate::failures::Failures;
 use crate::ledger::Usages;
 use crate::statuses::{self, Timeless};
-use crate::writer::{WriteError, Writer};
+use crate::writer::Writer;
 
 /// How often statuses are compared: a pod that comes and one that goes in between are no write.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -39,6 +41,17 @@ pub struct Reporter {
     told: BTreeSet<Complaint>,
     /// When a subnet's status was written last.
     counted: BTreeMap<SubnetName, Instant>,
+    failures: Failures<Write>,
+    permit: Permit,
+}
+
+/// What is written, or read. Each may fail for itself.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Write {
+    Reading,
+    Subnet(SubnetName),
+    Vpc(VpcName),
+    Event(Complaint),
 }
 
 /// The statuses as the API server has them.
@@ -66,7 +79,14 @@ impl Reporter {
             read: None,
             told: BTreeSet::new(),
             counted: BTreeMap::new(),
+            failures: Failures::default(),
+            permit: Permit::always(),
         }
+    }
+
+    /// Nothing is written without the permit.
+    pub fn while_permitted(self, permit: Permit) -> Self {
+        Self { permit, ..self }
     }
 
     /// Runs until shutdown.
@@ -77,24 +97,28 @@ impl Reporter {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            if let Some(Err(error)) = shutdown.run_until_cancelled(self.report()).await {
-                warn(&error);
+            if self.permit.holds() {
+                shutdown.run_until_cancelled(self.report()).await;
             }
         }
         Ok(())
     }
 
-    async fn report(&mut self) -> Result<(), WriteError> {
+    async fn report(&mut self) {
         if self.read.is_none_or(|read| read.elapsed() > REREAD) {
-            self.written = self.writer.read_statuses().await?;
+            let read = self.writer.read_statuses().await;
+            let Some(written) = self.failures.note(Write::Reading, read) else {
+                return;
+            };
+            self.written = written;
             self.read = Some(Instant::now());
         }
-        self.report_subnets().await?;
-        self.report_vpcs().await?;
-        self.tell().await
+        self.report_subnets().await;
+        self.report_vpcs().await;
+        self.tell().await;
     }
 
-    async fn report_subnets(&mut self) -> Result<(), WriteError> {
+    async fn report_subnets(&mut self) {
         let usages = self.usages.borrow().clone();
         let wanted = statuses::subnets(&self.index.read(), &self.verdicts, &usages);
         let known = &mut self.written.subnets;
@@ -110,14 +134,16 @@ impl Reporter {
                 continue;
             }
             let status = status.stamped(former, &now());
-            self.writer.write_subnet_status(&name, &status).await?;
-            self.counted.insert(name.clone(), Instant::now());
-            known.insert(name, status);
+            let written = self.writer.write_subnet_status(&name, &status).await;
+            let what = Write::Subnet(name.clone());
+            if self.failures.note(what, written).is_some() {
+                self.counted.insert(name.clone(), Instant::now());
+                known.insert(name, status);
+            }
         }
-        Ok(())
     }
 
-    async fn report_vpcs(&mut self) -> Result<(), WriteError> {
+    async fn report_vpcs(&mut self) {
         let wanted = statuses::vpcs(&self.index.read(), &self.verdicts);
         let known = &mut self.written.vpcs;
         known.retain(|name, _| wanted.iter().any(|(it, _)| it == name));
@@ -127,23 +153,27 @@ impl Reporter {
                 continue;
             }
             let status = status.stamped(former, &now());
-            self.writer.write_vpc_status(&name, &status).await?;
-            known.insert(name, status);
+            let written = self.writer.write_vpc_status(&name, &status).await;
+            let what = Write::Vpc(name.clone());
+            if self.failures.note(what, written).is_some() {
+                known.insert(name, status);
+            }
         }
-        Ok(())
     }
 
     /// An event of each object that users must mend, once.
-    async fn tell(&mut self) -> Result<(), WriteError> {
+    async fn tell(&mut self) {
         let complaints = complaints::all(&self.index.read(), &self.verdicts);
         self.told.retain(|told| complaints.contains(told));
-        for complaint in complaints {
-            if !self.told.contains(&complaint) {
-                self.writer.tell(&complaint).await?;
+        let news = complaints.into_iter();
+        let news: Vec<_> = news.filter(|it| !self.told.contains(it)).collect();
+        for complaint in news {
+            let told = self.writer.tell(&complaint).await;
+            let what = Write::Event(complaint.clone());
+            if self.failures.note(what, told).is_some() {
                 self.told.insert(complaint);
             }
         }
-        Ok(())
     }
 }
 
@@ -151,7 +181,5 @@ fn now() -> Time {
     Time(Timestamp::now())
 }
 
-fn warn(error: &WriteError) {
-    let error = kit::error::Chain(error);
-    tracing::warn!(%error, "Could not report");
-}
+#[cfg(test)]
+mod tests;

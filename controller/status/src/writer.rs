@@ -20,10 +20,10 @@ use crate::reporter::Written;
 
 mod edit;
 mod mend;
-mod objects;
-mod reserve;
+pub(crate) mod objects;
+pub(crate) mod reserve;
 
-use objects::{annotation_patch, ip_object};
+use objects::{annotation_patch, ip_object, is_same_record, renewal_patch};
 use reserve::vip_patch;
 
 /// A write that the API server did not take.
@@ -61,15 +61,26 @@ impl Writer {
         }
     }
 
-    /// Creates the record. One that is there already is left as it is: if it is not ours, the
-    /// watch will say so.
+    /// Creates the record. One that is there already may stand when it says the same.
+    ///
+    /// # Errors
+    /// When there is another record of the name: the watch tells of it, and then is to be decided
+    /// anew.
     pub async fn record(&self, recorded: &Recorded) -> Result<(), WriteError> {
         let object = ip_object(recorded);
         let name = object.name_any();
         match self.ips().create(&PostParams::default(), &object).await {
-            Err(error) if is_status(&error, 409) => Ok(()),
+            Err(error) if is_status(&error, 409) && self.is_recorded(&object).await? => Ok(()),
             result => result.map(drop).map_err(failed("create IP", &name)),
         }
+    }
+
+    /// Whether there is such a record of the same claimant with the same addresses.
+    async fn is_recorded(&self, object: &Ip) -> Result<bool, WriteError> {
+        let name = object.name_any();
+        let found = self.ips().get_opt(&name).await;
+        let found = found.map_err(failed("read IP", &name))?;
+        Ok(found.is_some_and(|it| is_same_record(&it, object)))
     }
 
     /// Writes down the MAC of the router's port in a subnet. A subnet that is gone needs none.
@@ -113,18 +124,8 @@ impl Writer {
     /// Makes the record with that UID the one of a new claimant of the same name.
     pub async fn renew(&self, uid: &str, recorded: &Recorded) -> Result<(), WriteError> {
         let name = recorded.claimant.record_name();
-        let node = recorded.node.as_ref().map(ToString::to_string);
-        let patch = json!({
-            "metadata": {
-                "uid": uid,
-                "annotations": {annotation::CLAIMANT_UID: recorded.uid},
-            },
-            "spec": {
-                "nodeName": node.unwrap_or_default(),
-                "podType": recorded.pod_type(),
-            },
-        });
-        self.patch_record(&name, &patch).await
+        self.patch_record(&name, &renewal_patch(uid, recorded))
+            .await
     }
 
     /// Writes where its claimant runs into the record with that UID.
@@ -341,3 +342,6 @@ fn reference(refusal: &Refusal) -> Option<ObjectReference> {
         ..ObjectReference::default()
     })
 }
+
+#[cfg(test)]
+mod tests;

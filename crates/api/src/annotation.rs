@@ -26,7 +26,8 @@ pub mod key {
     pub const GATEWAY: &str = "gateway";
     /// [`TRUE`](super::TRUE) when the addresses are recorded; CNI ADD waits for it.
     pub const ALLOCATED: &str = "allocated";
-    /// [`TRUE`](super::TRUE) when the routes and NAT of the port are committed.
+    /// [`TRUE`](super::TRUE) when nothing is left to do for the routes of the port: they follow from
+    /// its record. Written again where it was removed.
     pub const ROUTED: &str = "routed";
     /// [`GENEVE`](super::GENEVE) (also with VXLAN tunnels) or [`VLAN`](super::VLAN).
     pub const NETWORK_TYPE: &str = "network_type";

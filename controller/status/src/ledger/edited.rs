@@ -18,7 +18,9 @@ impl Ledger {
         };
         let claim = claim(name, record);
         let is_edited = matches!(self.ipam.restore(claim.clone()), Err(Conflict::Name { .. }));
-        if is_edited && needy(index, &record.claimant).is_none() {
+        // what was chosen here and never used gives way to what another leader recorded before
+        let was_chosen = self.chosen.remove(name);
+        if is_edited && (was_chosen || needy(index, &record.claimant).is_none()) {
             self.release(name);
             self.restore(claim);
         }

@@ -22,6 +22,8 @@ pub(super) struct Needy {
     pub(super) held: Option<Allocation>,
     /// What its annotations say, recorded or not.
     pub(super) annotated: Option<Allocation>,
+    /// Whether its annotations say all else that it is told, too.
+    pub(super) is_told: bool,
     /// Its place in a StatefulSet.
     pub(super) place: Option<Place>,
     nic: Nic,
@@ -53,6 +55,8 @@ fn of_pod(index: &Index, key: &PodKey, pod: &Pod) -> Needy {
     let wish = pod.wish.as_ref().unwrap_or(&unspecific);
     let is_particular = wish.pool.is_some() || !wish.addresses.is_empty();
     let subnet = index.subnet_of(key, pod);
+    let annotated = pod.allocation.as_ref();
+    let network = annotated.and_then(|it| index.network_of(&it.subnet));
     let pool = match &wish.pool {
         Some(Pool::Named(pool)) => Some(pool),
         Some(Pool::Listed(_)) | None => index.pool_of(&subnet, &key.namespace),
@@ -64,7 +68,8 @@ fn of_pod(index: &Index, key: &PodKey, pod: &Pod) -> Needy {
         pool: pool.cloned(),
         subnet,
         held: index.allocation(key, pod),
-        annotated: pod.allocation.clone(),
+        annotated: annotated.cloned(),
+        is_told: pod.is_routed && network.is_none_or(|it| pod.told.is(it)),
         place: pod.place.clone(),
         nic: pod.nic,
         mac: wish.mac.filter(|_| is_particular),
@@ -98,7 +103,9 @@ fn of_node(index: &Index, name: &NodeName, node: &Node) -> Option<Needy> {
     if held.is_none() && node.wanted.is_none() {
         return None;
     }
+    let network = index.network_of(join);
     Some(Needy {
+        is_told: network.is_none_or(|it| node.told.is(it)),
         claimant: Claimant::Node(name.clone()),
         uid: node.uid.clone(),
         node: Some(name.clone()),
@@ -121,6 +128,7 @@ fn of_vip(index: &Index, claimant: &Claimant, vip: &Vip) -> Needy {
         subnet: vip.subnet.clone(),
         held: index.record_of(claimant, &vip.uid).map(Record::allocation),
         annotated: vip.reserved.clone(),
+        is_told: true,
         place: None,
         nic: Nic::Unsaid,
         wish: exactly(vip.wanted),
@@ -187,7 +195,7 @@ impl Needy {
 
     /// The addresses with what there is to tell about them; `None` without their subnet.
     pub(super) fn recorded(self, index: &Index, allocation: Allocation) -> Option<Recorded> {
-        let network = &index.subnets().get(&allocation.subnet)?.network;
+        let network = index.network_of(&allocation.subnet)?;
         Some(Recorded {
             cidrs: network.cidrs,
             gateways: network.gateways,

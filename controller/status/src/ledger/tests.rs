@@ -1,9 +1,11 @@
 mod churn;
 mod edited;
+mod leaders;
 mod life;
 mod nodes;
 mod reserved;
 mod stateful_set;
+mod told;
 mod wish;
 
 use std::collections::VecDeque;
@@ -11,9 +13,13 @@ use std::collections::VecDeque;
 use controller_index::{Defaults, Nic, Settings};
 use k8s_openapi::api::core::v1 as core;
 use model::{MacAddr, PodKey, VpcName};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::api_server::merge;
+use crate::writer::objects::{annotation_patch, ip_object, renewal_patch};
 
 /// An index with the default VPC, `ovn-default` (10.16.0.0/16) and `join` (100.64.0.0/16).
 fn cluster() -> Index {
@@ -26,13 +32,18 @@ fn cluster() -> Index {
     });
     index.apply(&api::Vpc::new("ovn-cluster", api::VpcSpec::default()));
     for (name, cidr) in [("ovn-default", "10.16.0.0/16"), ("join", "100.64.0.0/16")] {
-        let spec = api::SubnetSpec {
-            cidr_block: cidr.to_owned(),
-            ..Default::default()
-        };
-        index.apply(&api::Subnet::new(name, spec));
+        index.apply(&subnet(name, cidr, ""));
     }
     index
+}
+
+fn subnet(name: &str, cidr: &str, gateway: &str) -> api::Subnet {
+    let spec = api::SubnetSpec {
+        cidr_block: cidr.to_owned(),
+        gateway: gateway.to_owned(),
+        ..Default::default()
+    };
+    api::Subnet::new(name, spec)
 }
 
 struct PodObject(Value);
@@ -90,6 +101,9 @@ impl PodObject {
             .annotated("logical_switch", "ovn-default")
             .annotated("ip_address", address)
             .annotated("mac_address", "00:00:00:00:00:09")
+            .annotated("cidr", "10.16.0.0/16")
+            .annotated("gateway", "10.16.0.1")
+            .annotated("routed", "true")
     }
 
     fn on_host_network(mut self) -> Self {
@@ -118,30 +132,21 @@ fn record(pod: &str, claimant_uid: &str, address: &str) -> api::Ip {
     .unwrap()
 }
 
-/// The objects as they are once `recorded` is written: the record, and the pod with its
-/// annotations.
-fn written(pod: &core::Pod, recorded: &Recorded) -> (core::Pod, api::Ip) {
-    let name = pod.metadata.name.as_deref().unwrap();
-    let mut record = record(name, &recorded.uid, &recorded.addresses.to_string());
-    record.spec.mac_address = recorded.mac.to_string();
-    record.spec.subnet = recorded.subnet.to_string();
-    record.spec.node_name = recorded
-        .node
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    recorded.pod_type().clone_into(&mut record.spec.pod_type);
-    let mut pod = pod.clone();
-    let annotations = pod.metadata.annotations.get_or_insert_default();
-    for (key, value) in [
-        ("allocated", "true".to_owned()),
-        ("logical_switch", recorded.subnet.to_string()),
-        ("ip_address", recorded.addresses.to_string()),
-        ("mac_address", recorded.mac.to_string()),
-    ] {
-        annotations.insert(format!("ovn.kubernetes.io/{key}"), value);
-    }
-    (pod, record)
+/// The record as the writer creates it, with a UID as the API server gives one.
+fn created(recorded: &Recorded) -> api::Ip {
+    let mut record = ip_object(recorded);
+    let name = record.metadata.name.as_deref().unwrap();
+    let pod = name.split('.').next().unwrap();
+    record.metadata.uid = Some(format!("uid-of-record-{pod}"));
+    record
+}
+
+/// The object after one of the writer's merge patches.
+fn patched<K: Serialize + DeserializeOwned>(object: &K, patch: &Value) -> K {
+    let mut object = serde_json::to_value(object).unwrap();
+    assert_eq!(object["metadata"]["uid"], patch["metadata"]["uid"]);
+    merge(&mut object, patch);
+    serde_json::from_value(object).unwrap()
 }
 
 /// Carries out every decision until nothing is left to do, and returns the decisions.
@@ -167,9 +172,10 @@ fn carry_out(index: &mut Index, pods: &[core::Pod], decision: &Decision) {
         | Decision::Renew { recorded, .. } => {
             let uid = Some(recorded.uid.as_str());
             let pod = pods.iter().find(|pod| pod.metadata.uid.as_deref() == uid);
-            let (pod, record) = written(pod.unwrap(), recorded);
-            index.apply(&record);
-            index.apply(&pod);
+            if !matches!(decision, Decision::Annotate(_)) {
+                index.apply(&created(recorded));
+            }
+            index.apply(&patched(pod.unwrap(), &annotation_patch(recorded)));
         }
         Decision::Forget { name, .. } => {
             let mut gone = record("any", "", "10.16.0.2");
@@ -208,6 +214,7 @@ fn claimant(name: &str) -> Claimant {
 /// The decisions about everyone who changed, in the order in which they are made.
 fn decide_all(ledger: &mut Ledger, index: &mut Index) -> Vec<Decision> {
     let mut waiting = VecDeque::from(ledger.update(index));
+    waiting.extend(index.take_outdated());
     let mut decisions = Vec::new();
     while let Some(claimant) = waiting.pop_front() {
         decisions.push(ledger.decide(index, &claimant));
@@ -402,21 +409,28 @@ fn a_record_that_names_neither_pod_nor_node_is_left_alone() {
     assert_eq!(addresses(&decisions), [pair("b", "10.16.0.3")]);
 }
 
+fn node(name: &str) -> core::Node {
+    serde_json::from_value(json!({"metadata": {"name": name, "uid": name}})).unwrap()
+}
+
+/// Of 100.64.0.1 to 100.64.0.6 the first is the gateway and the last the slot.
 #[test]
 fn no_node_gets_an_address_of_the_slots() {
     let (mut ledger, mut index) = (Ledger::default(), cluster());
-    let slots = slot_range("100.64.0.0/16".parse().unwrap()).unwrap();
-    let node = |name: &str, annotations: Value| -> core::Node {
-        let metadata = json!({"name": name, "uid": name, "annotations": annotations});
-        serde_json::from_value(json!({"metadata": metadata})).unwrap()
+    index.apply(&subnet("join", "100.64.0.0/29", ""));
+    for name in ["n1", "n2", "n3", "n4", "n5"] {
+        index.apply(&node(name));
+    }
+    let mut decisions = decide_all(&mut ledger, &mut index);
+    let last = decisions.pop().unwrap();
+    let node = |number| {
+        (
+            format!("node n{number}"),
+            format!("100.64.0.{}", number + 1),
+        )
     };
-    index.apply(&node("n1", json!({})));
-    let decisions = decide_all(&mut ledger, &mut index);
-    let [Decision::Record(recorded)] = decisions.as_slice() else {
-        panic!("{decisions:?}")
-    };
-    assert_eq!(recorded.addresses.to_string(), "100.64.0.2");
-    assert!(!slots.contains(recorded.addresses.v4.unwrap()));
+    assert_eq!(addresses(&decisions), [1, 2, 3, 4].map(node));
+    assert!(refusal(&[last]).message.contains("`join`"), "{decisions:?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::ledger::Recorded;
 
-pub(super) fn ip_object(recorded: &Recorded) -> Ip {
+pub(crate) fn ip_object(recorded: &Recorded) -> Ip {
     let (namespace, pod_name) = match &recorded.claimant {
         Claimant::Pod(pod) => (pod.namespace.clone(), pod.name.clone()),
         Claimant::Node(name) => (String::new(), name.to_string()),
@@ -52,8 +52,39 @@ pub(super) fn ip_object(recorded: &Recorded) -> Ip {
     }
 }
 
+/// Whether the two say the same of the same claimant.
+pub(super) fn is_same_record(one: &Ip, other: &Ip) -> bool {
+    let meaning = |ip: &Ip| {
+        let annotations = ip.metadata.annotations.as_ref();
+        let uid = annotations.and_then(|all| all.get(annotation::CLAIMANT_UID));
+        let spec = ip.spec.clone();
+        let addresses = (spec.subnet, spec.ip_address, spec.mac_address);
+        (uid.cloned(), addresses)
+    };
+    meaning(one) == meaning(other)
+}
+
+/// A merge patch of the record with that UID: it is a new claimant's of the same name.
+pub(crate) fn renewal_patch(uid: &str, recorded: &Recorded) -> Value {
+    let node = recorded.node.as_ref().map(ToString::to_string);
+    json!({
+        "metadata": {
+            "uid": uid,
+            "annotations": {annotation::CLAIMANT_UID: recorded.uid},
+        },
+        "spec": {
+            "nodeName": node.unwrap_or_default(),
+            "podType": recorded.pod_type(),
+        },
+    })
+}
+
 /// A merge patch of our keys; the UID makes it fail on a successor.
-pub(super) fn annotation_patch(recorded: &Recorded) -> Value {
+///
+/// `routed` goes along with the addresses, for tools that wait for it: rows are derived from the
+/// record, so nothing is left that anybody has to do, in whatever VPC the pod is. That a port is
+/// connected is what `ADD` waits for.
+pub(crate) fn annotation_patch(recorded: &Recorded) -> Value {
     let common = [
         (key::LOGICAL_SWITCH, recorded.subnet.to_string()),
         (key::IP_ADDRESS, recorded.addresses.to_string()),
@@ -77,11 +108,15 @@ pub(super) fn annotation_patch(recorded: &Recorded) -> Value {
 
 /// What a user wrote stays.
 fn pod_annotations(nic: Nic) -> Vec<(&'static str, String)> {
-    let network = (key::NETWORK_TYPE, annotation::GENEVE.to_owned());
-    match nic {
-        Nic::Unsaid => vec![network, (key::POD_NIC_TYPE, "veth-pair".to_owned())],
-        Nic::VethPair | Nic::InternalPort => vec![network],
-    }
+    let always = [
+        (key::NETWORK_TYPE, annotation::GENEVE.to_owned()),
+        (key::ROUTED, annotation::TRUE.to_owned()),
+    ];
+    let nic = match nic {
+        Nic::Unsaid => Some((key::POD_NIC_TYPE, "veth-pair".to_owned())),
+        Nic::VethPair | Nic::InternalPort => None,
+    };
+    always.into_iter().chain(nic).collect()
 }
 
 pub(super) fn text(address: Option<IpAddr>) -> String {

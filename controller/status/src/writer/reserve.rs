@@ -58,7 +58,7 @@ impl Writer {
 }
 
 /// What a VIP says of itself; the UID makes it fail on a successor.
-pub(super) fn vip_patch(recorded: &Recorded) -> Value {
+pub(crate) fn vip_patch(recorded: &Recorded) -> Value {
     json!({
         "metadata": {"uid": recorded.uid},
         "status": {

@@ -200,11 +200,16 @@ impl World {
                 let uid = Some(recorded.uid.as_str());
                 let mut pods = self.pods.values_mut();
                 let pod = pods.find(|pod| pod.metadata.uid.as_deref() == uid).unwrap();
-                let (written, record) = written(pod, recorded);
-                *pod = written;
-                self.index.apply(&record);
+                *pod = patched(pod, &annotation_patch(recorded));
+                let name = recorded.claimant.record_name();
                 self.index.apply(pod);
-                self.records.insert(recorded.claimant.record_name(), record);
+                let record = if let Decision::Renew { record, .. } = decision {
+                    patched(&self.records[&name], &renewal_patch(record, recorded))
+                } else {
+                    created(recorded)
+                };
+                self.index.apply(&record);
+                self.records.insert(name, record);
             }
             Decision::Forget { name, .. } => {
                 let record = self.records.remove(name).unwrap();

@@ -18,6 +18,8 @@ fn joined(name: &str, address: &str) -> core::Node {
         ("allocated", "true"),
         ("ip_address", address),
         ("mac_address", MAC),
+        ("cidr", "100.64.0.0/16"),
+        ("gateway", "100.64.0.1"),
     ];
     node(name, &all)
 }

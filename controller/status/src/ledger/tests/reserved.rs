@@ -1,6 +1,7 @@
 //! VIPs and pools.
 
 use super::*;
+use crate::writer::reserve::vip_patch;
 
 fn vip(name: &str, spec: &Value) -> api::Vip {
     serde_json::from_value(json!({
@@ -23,20 +24,9 @@ fn ip_pool(name: &str, ips: &[&str], namespaces: &[&str]) -> api::IpPool {
 
 /// The record and the VIP, once the decision is carried out.
 fn reserve(index: &mut Index, vip: &api::Vip, recorded: &Recorded) -> api::Ip {
-    let mut object = record("any", &recorded.uid, &recorded.addresses.to_string());
-    object.metadata.name = Some(recorded.claimant.record_name());
-    object.spec.pod_name = vip.metadata.name.clone().unwrap();
-    object.spec.namespace.clear();
-    object.spec.pod_type = recorded.pod_type().to_owned();
-    object.spec.mac_address = recorded.mac.to_string();
-    let mut vip = vip.clone();
-    vip.status = Some(api::VipStatus {
-        v4_ip: recorded.addresses.to_string(),
-        mac: recorded.mac.to_string(),
-        ..Default::default()
-    });
+    let object = created(recorded);
     index.apply(&object);
-    index.apply(&vip);
+    index.apply(&patched(vip, &vip_patch(recorded)));
     object
 }
 
