@@ -10,7 +10,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use testkit::{
-    Cluster, Lab, LabOptions, OvnVersion, lab, objects::pod, wait_for_event, wait_until,
+    Cluster, Families, Lab, LabOptions, OvnVersion, lab, objects::pod, wait_for_event, wait_until,
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -295,6 +295,173 @@ fn a_subnet_in_conflict_says_so_and_one_that_was_valid_keeps_its_rows() {
             "name=ovn-cluster-s",
         ];
         assert_eq!(lab.nbctl(networks)?.trim(), "10.30.0.1/16");
+        drop(cluster);
+        Ok(())
+    });
+}
+
+async fn edit_subnet(lab: &Lab, name: &str, spec: Value) -> Result<()> {
+    let patch = Patch::Merge(json!({"spec": spec}));
+    all::<Subnet>(lab)?
+        .patch(name, &PatchParams::default(), &patch)
+        .await?;
+    Ok(())
+}
+
+async fn wait_for_ready(lab: &Lab, subnet: &str, reason: &str) -> Result<()> {
+    wait_until(
+        "the subnet is ready for that reason",
+        PATIENCE,
+        async || {
+            let status = all::<Subnet>(lab)?.get(subnet).await?.status;
+            let conditions = status.context("it has a status")?.conditions;
+            let ready = conditions.iter().find(|it| it.type_ == "Ready");
+            let is_met = ready.is_some_and(|it| it.status == "True" && it.reason == reason);
+            ensure!(is_met, "it is {ready:?}");
+            Ok(())
+        },
+    )
+    .await
+}
+
+/// The ACLs of the switch, from the highest priority: `<priority> <match> <action>`.
+fn acls(lab: &Lab, subnet: &str) -> Result<Vec<String>> {
+    let listed = lab.nbctl(["acl-list", subnet])?;
+    let words = listed.lines().map(|line| {
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let line = line.replacen("to-lport ", "", 1);
+        line.replacen(" (", " `", 1)
+            .replace(") allow-related", "` allow-related")
+            .replace(") drop", "` drop")
+    });
+    Ok(words.collect())
+}
+
+async fn wait_for_acls(lab: &Lab, subnet: &str, wanted: &[&str]) -> Result<()> {
+    wait_until("the ACLs are those", PATIENCE, async || {
+        let found = acls(lab, subnet)?;
+        ensure!(found == wanted, "there are {found:#?}");
+        Ok(())
+    })
+    .await
+}
+
+#[test]
+fn neither_family_of_a_private_subnet_wipes_the_other_and_no_match_joins_them() {
+    let options = LabOptions::on(OvnVersion::V25_03).families(Families::Dual);
+    lab::run(options.with_api_server(), async |lab| {
+        let mut cluster = Cluster::start_without_daemons(lab).await?;
+        let spec = json!({
+            "cidrBlock": "10.30.0.0/16,fd00:30::/64", "private": true,
+            "allowSubnets": ["10.31.0.0/16", "fd00:31::/64"],
+        });
+        create_subnet(lab, "s", spec).await?;
+        let between = |word: &str, one: &str, other: &str| {
+            format!(
+                "1001 `({word}.src=={one} && {word}.dst=={other}) || ({word}.src=={other} && \
+                 {word}.dst=={one})` allow-related"
+            )
+        };
+        let inside = |word: &str, it: &str| {
+            format!("1001 `{word}.src=={it} && {word}.dst=={it}` allow-related")
+        };
+        let all = [
+            "3000 `ip4.src==100.64.0.0/16` allow-related".to_owned(),
+            "3000 `ip6.src==fd00:100:64::/112` allow-related".to_owned(),
+            between("ip4", "10.31.0.0/16", "10.30.0.0/16"),
+            between("ip6", "fd00:31::/64", "fd00:30::/64"),
+            inside("ip4", "10.30.0.0/16"),
+            inside("ip6", "fd00:30::/64"),
+            "1000 `ip` drop log(name=s,severity=warning)".to_owned(),
+        ];
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        wait_for_acls(lab, "s", &all).await?;
+        wait_for_ready(lab, "s", "SetPrivateLogicalSwitchSuccess").await?;
+
+        lab.nbctl(["acl-del", "s", "to-lport", "3000", "ip4.src==100.64.0.0/16"])?;
+        wait_for_acls(lab, "s", &all).await?;
+        cluster.controller()?.kill()?;
+        lab.nbctl(["acl-del", "s"])?;
+        cluster.start_controller()?;
+        wait_for_acls(lab, "s", &all).await?;
+
+        edit_subnet(lab, "s", json!({"private": false})).await?;
+        wait_for_acls(lab, "s", &[]).await?;
+        wait_for_ready(lab, "s", "ResetLogicalSwitchAclSuccess").await
+    });
+}
+
+#[test]
+fn edits_of_anything_else_touch_no_acl_of_a_private_subnet_nor_those_of_others_on_an_open_one() {
+    with_cluster(async |lab, cluster| {
+        let private = json!({"cidrBlock": "10.30.0.0/16", "private": true});
+        create_subnet(lab, "s", private).await?;
+        create_subnet(lab, "open", json!({"cidrBlock": "10.31.0.0/16"})).await?;
+        wait_for_ready(lab, "s", "SetPrivateLogicalSwitchSuccess").await?;
+        wait_for_ready(lab, "open", "ResetLogicalSwitchAclSuccess").await?;
+        lab.nb(
+            "--id=@acl create ACL direction=to-lport priority=1001 match=ip4 action=drop external_ids:admin=1\n\
+             add Logical_Switch open acls @acl",
+        )?;
+        let list = || lab.nbctl(["--format=csv", "--no-headings", "list", "ACL"]);
+        let before = list()?;
+        ensure!(before.lines().count() == 4, "there are {before}");
+
+        for name in ["s", "open"] {
+            let spec = json!({"gateway": "", "excludeIps": [], "natOutgoing": true});
+            edit_subnet(lab, name, spec).await?;
+            let cidr = if name == "s" {
+                "10.30.0.0/17"
+            } else {
+                "10.31.0.0/17"
+            };
+            edit_subnet(
+                lab,
+                name,
+                json!({"gatewayType": "centralized", "gatewayNode": "n1"}),
+            )
+            .await?;
+            edit_subnet(
+                lab,
+                name,
+                json!({"gatewayType": "distributed", "gatewayNode": ""}),
+            )
+            .await?;
+            if name == "open" {
+                edit_subnet(lab, name, json!({"cidrBlock": cidr})).await?;
+            }
+        }
+        wait_until("the last edit is planned", PATIENCE, async || {
+            let networks =
+                lab.nbctl(["get", "Logical_Router_Port", "ovn-cluster-open", "networks"])?;
+            ensure!(networks.contains("10.31.0.1/17"), "there is {networks}");
+            Ok(())
+        })
+        .await?;
+        let after = list()?;
+        ensure!(after == before, "there are {after} instead of {before}");
+        drop(cluster);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_network_of_another_family_than_the_subnets_is_told_and_the_others_are_let_in() {
+    with_cluster(async |lab, cluster| {
+        let allowed = ["10.31.0.0/16", "fd00:31::/64"];
+        let spec = json!({"cidrBlock": "10.30.0.0/16", "private": true, "allowSubnets": allowed});
+        create_subnet(lab, "s", spec).await?;
+        let words = "spec.allowSubnets[1] is `fd00:31::/64`: the subnet has 10.30.0.0/16 alone";
+        wait_for_condition(lab, "s", ("Error", "True", words)).await?;
+        wait_for_condition(lab, "s", ("Validated", "False", words)).await?;
+        wait_for_event(lab, "ValidateLogicalSwitchFailed", &[words]).await?;
+        ensure!(
+            acls(lab, "s")?.len() == 4,
+            "there are {:?}",
+            acls(lab, "s")?
+        );
+        edit_subnet(lab, "s", json!({"allowSubnets": ["10.31.0.0/16"]})).await?;
+        wait_for_ready(lab, "s", "SetPrivateLogicalSwitchSuccess").await?;
         drop(cluster);
         Ok(())
     });
