@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use controller_plan as plan;
-use controller_plan::Access;
+use controller_plan::{Access, GatewayMode};
 use model::{CidrPair, DualStack, SubnetName, VpcName};
 
 use crate::claimant::Claimant;
@@ -250,9 +250,10 @@ impl Index {
         let accepted = self.acceptances.get(name).and_then(|it| it.cidrs);
         let subnet = self.subnets.get(name);
         let subnet = subnet.filter(|it| it.provision == Provision::Network);
-        let new = subnet
-            .zip(accepted)
-            .map(|(it, cidrs)| it.network_with(cidrs));
+        let new = subnet.zip(accepted).map(|(it, cidrs)| plan::Subnet {
+            gateway_mode: self.gateway_mode(it),
+            ..it.network_with(cidrs)
+        });
         let old = match new.clone() {
             Some(new) => self.inputs.subnets.insert(name.clone(), new),
             None => self.inputs.subnets.remove(name),
@@ -266,6 +267,11 @@ impl Index {
         }
         let vpcs = [&old, &new].into_iter().flatten().map(|it| it.vpc.clone());
         self.dirty_subnet(name, vpcs.collect());
+        for subnet in [old, new].into_iter().flatten() {
+            if let GatewayMode::Centralized(Some(set)) = subnet.gateway_mode {
+                self.dirty_gateway(&set);
+            }
+        }
         true
     }
 
@@ -276,6 +282,7 @@ impl Index {
         faults.extend(self.api_server_fault(subnet));
         faults.extend(self.table_fault(name, subnet));
         faults.extend(self.join_fault(name, subnet));
+        faults.extend(self.gateway_faults(subnet));
         let refused = subnet.namespaces.iter();
         let refused = refused.filter(|it| !self.vpc_lets(&subnet.network.vpc, it));
         let vpc = &subnet.network.vpc;

@@ -7,6 +7,7 @@
 //! | subnet | itself, its VPC, that one's load balancers, its ports, all nodes; all ports when it is `join` | gateways are in the VPC's route, the gateway mode in the ports' groups, no node may have an address in it |
 //! | node | itself, nodes with an address of it, the ports on it, and the port that would have its name | an address can lead to one node, a port is in the group of its node, and two ports cannot have one name |
 //! | record | the port or the node that it is for | it counts where annotations cannot be read |
+//! | subnet, node | the sets of gateway nodes it has or is in, and all nodes of them | a slot is at the first of them that is alive |
 //! | port | itself | |
 //! | service, endpoints | the load balancers of the default VPC | they hold its VIPs |
 //!

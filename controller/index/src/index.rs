@@ -48,7 +48,8 @@ pub struct Index {
     pub(crate) bindings: Bindings,
     pub(crate) acceptances: BTreeMap<SubnetName, Acceptance>,
     pub(crate) kept: BTreeSet<Kept>,
-    /// Subnets or VPCs changed, and what they mean for one another was not looked at yet.
+    /// Subnets, VPCs or gateway nodes changed, and what they mean for one another was not looked at
+    /// yet.
     is_unsettled: bool,
     pub(crate) vpcs: Table<VpcName, Vpc>,
     pub(crate) subnets: Table<SubnetName, Subnet>,
@@ -175,6 +176,7 @@ impl Index {
     pub(crate) fn settle(&mut self) {
         if std::mem::take(&mut self.is_unsettled) {
             self.accept_subnets();
+            self.derive_gateways();
             self.bind_all();
         }
     }

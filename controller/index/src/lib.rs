@@ -14,6 +14,7 @@ mod binding;
 mod claimant;
 mod deps;
 mod endpoint_slice;
+mod gateway;
 mod index;
 mod ip_pool;
 mod kept;
@@ -39,8 +40,9 @@ mod vpc;
 
 pub use acceptance::{Acceptance, Accepted, Effect, Fault, InvalidAccepted};
 pub use claimant::Claimant;
-pub use controller_plan::{Access, Inputs, JoinPort, Problem, Settings};
+pub use controller_plan::{Access, GatewayMode, Inputs, JoinPort, Liveness, Problem, Settings};
 pub use endpoint_slice::{EndpointPort, EndpointSlice, SliceKey};
+pub use gateway::{InvalidSlots, Slots};
 pub use index::{Defaults, Index, Rejection};
 pub use ip_pool::IpPool;
 pub use kept::Kept;

@@ -51,7 +51,8 @@ pub(crate) fn declared<K: Resource + Clone>(object: &K) -> K {
     meta.generation = None;
     meta.labels = None;
     if let Some(annotations) = meta.annotations.as_mut() {
-        annotations.retain(|key, _| key == api::annotation::ACCEPTED);
+        let kept = [api::annotation::ACCEPTED, api::annotation::GATEWAY_SLOTS];
+        annotations.retain(|key, _| kept.contains(&key.as_str()));
     }
     object
 }

@@ -28,6 +28,8 @@ pub struct Node {
     pub fault: Option<Rejected>,
     /// What its annotations say of the join subnet.
     pub told: Told,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) liveness: plan::Liveness,
     /// The name that OVN knows it by, once its daemon has told.
     pub chassis: Option<String>,
 }
@@ -58,6 +60,8 @@ impl Watched for core::Node {
             annotated: port.ok().flatten(),
             wanted: wanted.ok().map(Option::unwrap_or_default),
             told: Told::of(annotations),
+            labels: self.metadata.labels.clone().unwrap_or_default(),
+            liveness: liveness(self),
             chassis: Some(annotations.text(key::CHASSIS).to_owned()).filter(|it| !it.is_empty()),
         })
     }
@@ -72,6 +76,10 @@ impl Watched for core::Node {
 
     fn derive(index: &mut Index, TableEdit(edit): TableEdit<Self>) {
         index.derive_node(&edit.key);
+        let labels = |node: &Option<Node>| node.as_ref().map(|node| node.labels.clone());
+        if labels(&edit.old) != labels(&edit.new) && index.names_gateways() {
+            index.unsettle();
+        }
         index.claims.insert(Claimant::Node(edit.key));
     }
 }
@@ -104,6 +112,7 @@ impl Index {
         let new = node.map(|node| plan::Node {
             internal: node.internal,
             join: self.join_port(name, node),
+            liveness: node.liveness,
         });
         let old = match new.clone() {
             Some(node) => self.inputs.nodes.insert(name.clone(), node),
@@ -116,6 +125,7 @@ impl Index {
         let addresses = both.flat_map(|node| node.internal.values().copied().collect::<Vec<_>>());
         self.dirty_nodes_at(&addresses.collect());
         self.dirty_node(name);
+        self.dirty_gateways_of(name);
     }
 }
 
@@ -124,6 +134,19 @@ fn join_port(annotations: Annotations<'_>) -> Result<plan::JoinPort, Rejected> {
         addresses: annotations.require(key::IP_ADDRESS)?,
         mac: annotations.require(key::MAC_ADDRESS)?,
     })
+}
+
+/// A node is alive while kubelet says so.
+fn liveness(node: &core::Node) -> plan::Liveness {
+    let status = node.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_ref());
+    let mut conditions = conditions.into_iter().flatten();
+    let is_ready = conditions.any(|it| it.type_ == "Ready" && it.status == "True");
+    if is_ready {
+        plan::Liveness::Alive
+    } else {
+        plan::Liveness::Dead
+    }
 }
 
 /// The first `InternalIP` of each family.

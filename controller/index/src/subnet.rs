@@ -6,6 +6,7 @@ use controller_plan as plan;
 use model::{AddressRange, CidrPair, MacAddr, Owner, SubnetName, VpcName};
 
 use crate::acceptance::{Accepted, Effect, Fault};
+use crate::gateway::{Gateways, Slots};
 use crate::index::Index;
 use crate::kept::Kept;
 use crate::kind::{Kind, TableEdit, Watched};
@@ -21,7 +22,7 @@ mod network;
 pub use completed::protocol;
 use network::InForce;
 
-/// A subnet as declared, defaults filled in.
+/// A subnet as declared, defaults filled in. Which gateway nodes there are is not looked at yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subnet {
     pub network: plan::Subnet,
@@ -30,6 +31,9 @@ pub struct Subnet {
     pub namespaces: BTreeSet<String>,
     /// It also has namespaces that one of these selects.
     pub selectors: Vec<Selector>,
+    pub(crate) gateways: Gateways,
+    /// The recorded gateway slots; on the join subnet.
+    pub slots: Slots,
     pub provision: Provision,
     /// The recorded MAC of the router's port.
     pub router_mac: Option<MacAddr>,
@@ -120,6 +124,7 @@ impl Watched for api::Subnet {
         let selectors = selectors.map(|it| Selector::parse("spec.namespaceSelectors", it));
         let selectors = selectors.filter_map(|it| told(it, &mut faults)).collect();
         let gateway_mode = told(gateway_mode(&spec.gateway_type), &mut faults);
+        let gateways = Gateways::parse(spec, &mut faults);
         Ok(Subnet {
             provision: network::provision(network.provider.as_deref().unwrap_or(&spec.provider)),
             network: plan::Subnet {
@@ -137,7 +142,9 @@ impl Watched for api::Subnet {
             excludes,
             namespaces: spec.namespaces.iter().cloned().collect(),
             selectors,
-            router_mac: router_mac(self),
+            gateways,
+            slots: written(self, api::annotation::GATEWAY_SLOTS).unwrap_or_default(),
+            router_mac: written(self, api::annotation::ROUTER_MAC),
             is_default: spec.default,
             life: Life::of(&self.metadata),
             faults,
@@ -171,10 +178,10 @@ impl Watched for api::Subnet {
     }
 }
 
-/// What cannot be read counts as none: nobody but us writes it.
-fn router_mac(subnet: &api::Subnet) -> Option<MacAddr> {
+/// What an annotation says. What cannot be read counts as none: nobody but us writes it.
+fn written<T: std::str::FromStr>(subnet: &api::Subnet, annotation: &str) -> Option<T> {
     let annotations = subnet.metadata.annotations.as_ref()?;
-    annotations.get(api::annotation::ROUTER_MAC)?.parse().ok()
+    annotations.get(annotation)?.parse().ok()
 }
 
 impl Index {
@@ -209,7 +216,7 @@ fn lenient<T>(
 }
 
 /// The value, if there is one; else the subnet goes without, and says so.
-fn told<T>(read: Result<T, Rejected>, faults: &mut Vec<Fault>) -> Option<T> {
+pub(crate) fn told<T>(read: Result<T, Rejected>, faults: &mut Vec<Fault>) -> Option<T> {
     let fault = |why| Fault {
         why,
         effect: Effect::Told,
@@ -220,7 +227,7 @@ fn told<T>(read: Result<T, Rejected>, faults: &mut Vec<Fault>) -> Option<T> {
 fn gateway_mode(text: &str) -> Result<plan::GatewayMode, Rejected> {
     match text {
         "" | api::subnet::DISTRIBUTED => Ok(plan::GatewayMode::Distributed),
-        api::subnet::CENTRALIZED => Ok(plan::GatewayMode::Centralized),
+        api::subnet::CENTRALIZED => Ok(plan::GatewayMode::Centralized(None)),
         other => Err(Rejected {
             field: "spec.gatewayType".to_owned(),
             value: other.to_owned(),

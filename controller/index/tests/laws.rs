@@ -96,12 +96,25 @@ fn any_subnet() -> impl Strategy<Value = Object> {
         1 => Just(json!({api::annotation::ACCEPTED: "ovn-cluster 10.1.0.0/16 10.1.0.1"})),
         1 => Just(json!({api::annotation::ACCEPTED: "tenant 10.1.0.0/16 10.1.0.1 ovn u"})),
         1 => Just(json!({api::annotation::ACCEPTED: "tenant 10.1.0.0/16 10.1.0.1 ovn other"})),
+        1 => Just(json!({api::annotation::GATEWAY_SLOTS:
+            "n1,n2 10.1.255.1 10.1.255.2; n2>n1 10.1.255.2; n1 10.2.255.1,fd00::f1"})),
     ];
+    let gateways = prop_oneof![Just(""), Just("n1"), Just("n2, n1"), Just("n1,n9,N!")];
+    let gateways = (gateways, any::<bool>(), any::<bool>());
     let networks = (cidr, vpc, provider);
-    let spec = (networks, kind, any::<bool>(), namespaces).prop_map(
-        |((cidr, vpc, provider), kind, underlay, (namespaces, selecting))| {
+    let spec = (networks, kind, any::<bool>(), namespaces, gateways).prop_map(
+        |(
+            (cidr, vpc, provider),
+            kind,
+            underlay,
+            (namespaces, selecting),
+            (nodes, ecmp, labelled),
+        )| {
+            let nodes_by = labelled.then(|| json!({"matchLabels": {"gateway": "true"}}));
             let selectors = selecting.then(|| json!({"matchLabels": {"team": "a"}}));
             json!({
+                "gatewayNode": nodes, "enableEcmp": ecmp,
+                "gatewayNodeSelectors": nodes_by.into_iter().collect::<Vec<_>>(),
                 "cidrBlock": cidr, "gatewayType": kind, "vpc": vpc, "provider": provider,
                 "underlayGateway": underlay,
                 "namespaces": namespaces, "default": selecting,
@@ -121,15 +134,21 @@ fn any_subnet() -> impl Strategy<Value = Object> {
 }
 
 fn any_node() -> impl Strategy<Value = Object> {
-    ("n[12]|n1\\.d", any::<bool>(), "192\\.0\\.2\\.[12]").prop_map(|(name, joined, internal)| {
+    let state = (any::<bool>(), any::<bool>(), any::<bool>());
+    let internal = "192\\.0\\.2\\.[12]";
+    ("n[12]|n1\\.d", state, internal).prop_map(|(name, (joined, ready, gateway), internal)| {
         let annotations = json!({
             "ovn.kubernetes.io/allocated": joined.to_string(),
             "ovn.kubernetes.io/ip_address": "100.64.0.2",
             "ovn.kubernetes.io/mac_address": "00:00:00:00:00:02",
         });
         Object::Node(object(json!({
-            "metadata": {"name": name, "uid": "u", "annotations": annotations},
-            "status": {"addresses": [{"type": "InternalIP", "address": internal}]},
+            "metadata": {"name": name, "uid": "u", "annotations": annotations,
+                         "labels": {"gateway": gateway.to_string()}},
+            "status": {
+                "addresses": [{"type": "InternalIP", "address": internal}],
+                "conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" }}],
+            },
         })))
     })
 }

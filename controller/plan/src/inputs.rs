@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use model::{
-    Cidr, CidrPair, DualStack, MacAddr, NodeName, Owner, PortKey, ServiceKey, SubnetName, VpcName,
+    Cidr, CidrPair, DualStack, GatewaySet, MacAddr, NodeName, Owner, PortKey, ServiceKey,
+    SubnetName, VpcName,
 };
 
 /// An immutable view of everything that is planned.
@@ -16,6 +17,8 @@ pub struct Inputs {
     pub nodes: BTreeMap<NodeName, Node>,
     pub ports: BTreeMap<PortKey, Port>,
     pub services: BTreeMap<ServiceKey, Service>,
+    /// The sets of gateway nodes that subnets have, with their recorded slots: none until they are.
+    pub gateways: BTreeMap<GatewaySet, Vec<Slot>>,
     /// The MACs of the ports that connect subnets to routers, where they are recorded: those that
     /// Kube-OVN chose.
     pub router_macs: BTreeMap<SubnetName, MacAddr>,
@@ -47,13 +50,17 @@ pub struct Subnet {
 }
 
 /// Where traffic leaves the overlay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GatewayMode {
     /// On the node of each pod.
     Distributed,
-    /// On chosen nodes for the whole subnet.
-    Centralized,
+    /// On chosen nodes for the whole subnet; nowhere while none is chosen.
+    Centralized(Option<GatewaySet>),
 }
+
+/// An address of the join subnet, in each of its families, to which traffic of a set of gateway
+/// nodes is sent, whoever of them has it.
+pub type Slot = DualStack<IpAddr>;
 
 /// Whether the logical router is the subnet's gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +88,14 @@ pub struct Node {
     pub internal: DualStack<IpAddr>,
     /// The recorded addresses of its port on the join subnet; `None` until they are.
     pub join: Option<JoinPort>,
+    pub liveness: Liveness,
+}
+
+/// Whether a node can carry the traffic of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    Alive,
+    Dead,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,6 +171,7 @@ impl Inputs {
             nodes: BTreeMap::new(),
             ports: BTreeMap::new(),
             services: BTreeMap::new(),
+            gateways: BTreeMap::new(),
             router_macs: BTreeMap::new(),
         }
     }
@@ -167,10 +183,12 @@ impl Inputs {
         let default_vpc = self.vpcs.get_key_value(&self.settings.default_vpc);
         let balancers = default_vpc.map(|(name, _)| Owner::LoadBalancers(name.clone()));
         let nodes = self.nodes.keys().cloned().map(Owner::Node);
+        let gateways = self.gateways.keys().cloned().map(Owner::Gateway);
         let ports = self.ports.keys().cloned().map(Owner::Port);
         vpcs.chain(subnets)
             .chain(balancers)
             .chain(nodes)
+            .chain(gateways)
             .chain(ports)
     }
 
@@ -190,6 +208,40 @@ impl Inputs {
     pub(crate) fn join(&self) -> Option<(&str, &Subnet)> {
         let subnet = self.subnets.get(&self.settings.join)?;
         Some((self.router_of(subnet)?, subnet))
+    }
+
+    /// Whether the subnet's traffic leaves by nodes: only in the default VPC, as only its router is
+    /// connected to them.
+    pub fn is_led_to_nodes(&self, subnet: &Subnet) -> bool {
+        self.is_in_default_vpc(subnet) && subnet.router_link == RouterLink::Connected
+    }
+
+    /// The gateway nodes by which the subnet's traffic leaves.
+    pub fn gateway_of<'a>(&self, subnet: &'a Subnet) -> Option<&'a GatewaySet> {
+        match &subnet.gateway_mode {
+            GatewayMode::Centralized(set) if self.is_led_to_nodes(subnet) => set.as_ref(),
+            GatewayMode::Centralized(_) | GatewayMode::Distributed => None,
+        }
+    }
+
+    /// The node that has the slot now: the first candidate that is alive, or where none is, the
+    /// first that has a port.
+    pub fn holder_of(&self, set: &GatewaySet, slot: usize) -> Option<&NodeName> {
+        let known = set.candidates(slot);
+        let mut joined = known.filter_map(|name| {
+            let (name, node) = self.nodes.get_key_value(name)?;
+            node.is_joined().then_some((name, node))
+        });
+        let first = joined.next()?;
+        let mut all = std::iter::once(first).chain(joined);
+        let alive = all.find(|(_, node)| node.liveness == Liveness::Alive);
+        Some(alive.unwrap_or(first).0)
+    }
+
+    /// The nodes that have the set's slots, or would have them if there were any.
+    pub fn carriers(&self, set: &GatewaySet) -> BTreeSet<&NodeName> {
+        let slots = 0..set.slots();
+        slots.filter_map(|slot| self.holder_of(set, slot)).collect()
     }
 
     pub(crate) fn is_in_default_vpc(&self, subnet: &Subnet) -> bool {

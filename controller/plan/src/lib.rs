@@ -9,6 +9,7 @@
 //! module for each kind of owner.
 
 mod check;
+mod gateway;
 mod inputs;
 mod load_balancers;
 mod node;
@@ -20,8 +21,8 @@ mod vpc;
 
 pub use check::{Finding, Rule, check, check_rows};
 pub use inputs::{
-    Access, Affinity, GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, Protocol,
-    RouterLink, Service, Settings, Subnet, Vip, Vpc, router_port,
+    Access, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Port, PortSecurity, Protocol,
+    RouterLink, Service, Settings, Slot, Subnet, Vip, Vpc, router_port,
 };
 pub use planned::{Planned, Problem};
 
@@ -34,6 +35,7 @@ pub fn plan(inputs: &Inputs, owner: &Owner) -> Planned {
         Owner::Subnet(name) => subnet::plan(inputs, name),
         Owner::LoadBalancers(name) => load_balancers::plan(inputs, name),
         Owner::Node(name) => node::plan(inputs, name),
+        Owner::Gateway(set) => gateway::plan(inputs, set),
         Owner::Port(key) => port::plan(inputs, key),
     }
 }

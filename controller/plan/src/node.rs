@@ -35,11 +35,11 @@ pub(crate) fn plan(inputs: &Inputs, name: &NodeName) -> Planned {
                 router,
                 POLICY_NODE,
                 expr::destination_is(*internal),
-                *nexthop,
+                [*nexthop],
             )
         });
         let matches = expr::source_in_group(&expr::node_port_group(name), family);
-        let from_pods = reroute(router, POLICY_GATEWAY, matches, *nexthop);
+        let from_pods = reroute(router, POLICY_GATEWAY, matches, [*nexthop]);
         for (key, row) in to_node.into_iter().chain([from_pods]) {
             planned.row(&owner, key, row);
         }
@@ -92,14 +92,25 @@ fn join_port(
     join: &JoinPort,
     planned: &mut Planned,
 ) {
+    let own = port::addresses(join.mac, &join.addresses).into_iter();
+    let words: Vec<String> = own.chain(slots_at(inputs, name)).collect();
     let row = Row::new(&nb::LOGICAL_SWITCH_PORT)
         .with(lsp::NAME, name.lsp())
-        .with(lsp::ADDRESSES, port::addresses(join.mac, &join.addresses))
+        .with(lsp::ADDRESSES, BTreeSet::from([words.join(" ")]))
         .linked(
             RowKey::LogicalSwitch(inputs.settings.join.to_string()),
             ls::PORTS,
         );
     planned.row(owner, RowKey::LogicalSwitchPort(name.lsp()), row);
+}
+
+/// The addresses of the gateway slots that the node has now.
+fn slots_at<'a>(inputs: &'a Inputs, name: &'a NodeName) -> impl Iterator<Item = String> + 'a {
+    let sets = inputs.gateways.iter();
+    let sets = sets.filter(move |(set, _)| set.contains(name));
+    let slots = sets.flat_map(|(set, slots)| slots.iter().enumerate().map(move |it| (set, it)));
+    let here = slots.filter(move |(set, (number, _))| inputs.holder_of(set, *number) == Some(name));
+    here.flat_map(|(_, (_, slot))| slot.values().map(IpAddr::to_string))
 }
 
 fn port_group(owner: &Owner, name: &NodeName, planned: &mut Planned) {
@@ -108,13 +119,20 @@ fn port_group(owner: &Owner, name: &NodeName, planned: &mut Planned) {
     planned.row(owner, RowKey::PortGroup(group), row);
 }
 
-fn reroute(router: &str, priority: u16, matches: String, nexthop: IpAddr) -> (RowKey, Row) {
+/// A policy that sends packets to one of `nexthops`.
+pub(crate) fn reroute(
+    router: &str,
+    priority: u16,
+    matches: String,
+    nexthops: impl IntoIterator<Item = IpAddr>,
+) -> (RowKey, Row) {
+    let nexthops = nexthops.into_iter().map(|it| it.to_string());
     let priority = i64::from(priority);
     let row = Row::new(&nb::LOGICAL_ROUTER_POLICY)
         .with(policy::PRIORITY, priority)
         .with(policy::MATCH, matches.as_str())
         .with(policy::ACTION, "reroute")
-        .with(policy::NEXTHOPS, BTreeSet::from([nexthop.to_string()]))
+        .with(policy::NEXTHOPS, nexthops.collect::<BTreeSet<_>>())
         .linked(RowKey::LogicalRouter(router.to_owned()), lr::POLICIES);
     let key = RowKey::RouterPolicy {
         router: router.to_owned(),

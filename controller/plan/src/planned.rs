@@ -31,6 +31,7 @@ impl Planned {
             RowKey::LogicalRouter(_) => row.with(nb::logical_router::EXTERNAL_IDS, ids),
             RowKey::LogicalSwitch(_) => row.with(nb::logical_switch::EXTERNAL_IDS, ids),
             RowKey::PortGroup(_) => row.with(nb::port_group::EXTERNAL_IDS, ids),
+            RowKey::AddressSet(_) => row.with(nb::address_set::EXTERNAL_IDS, ids),
             RowKey::LoadBalancer(_) => row.with(nb::load_balancer::EXTERNAL_IDS, ids),
             RowKey::LogicalRouterPort(_) => row.with(nb::logical_router_port::EXTERNAL_IDS, ids),
             RowKey::LogicalSwitchPort(_) => {

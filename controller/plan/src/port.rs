@@ -8,7 +8,7 @@ use ovn::nb::{self, logical_switch as ls, logical_switch_port as lsp, port_group
 use ovn::{Row, RowKey, expr};
 
 use crate::inputs::{Port, Subnet};
-use crate::{GatewayMode, Inputs, Planned, PortSecurity, RouterLink};
+use crate::{GatewayMode, Inputs, Planned, PortSecurity};
 
 pub(crate) fn plan(inputs: &Inputs, key: &PortKey) -> Planned {
     let mut planned = Planned::default();
@@ -87,9 +87,8 @@ fn secured_addresses(port: &Port, subnet: &Subnet) -> BTreeSet<String> {
 
 /// The port group by which the pod's traffic leaves through its own node.
 fn gateway_group(inputs: &Inputs, port: &Port, subnet: &Subnet) -> Option<String> {
-    let distributed = inputs.is_in_default_vpc(subnet)
-        && subnet.gateway_mode == GatewayMode::Distributed
-        && subnet.router_link == RouterLink::Connected;
+    let distributed =
+        inputs.is_led_to_nodes(subnet) && subnet.gateway_mode == GatewayMode::Distributed;
     let name = port.node.as_ref().filter(|_| distributed)?;
     let node = inputs.nodes.get(name)?;
     (node.is_joined() && inputs.join().is_some()).then(|| expr::node_port_group(name))

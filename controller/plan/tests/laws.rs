@@ -2,14 +2,17 @@
 #![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use controller_plan::{
-    Access, Affinity, GatewayMode, Inputs, JoinPort, Node, Port, PortSecurity, Protocol,
-    RouterLink, Service, Settings, Subnet, Vip, Vpc, check, plan, plan_all,
+    Access, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Port, PortSecurity, Protocol,
+    RouterLink, Service, Settings, Slot, Subnet, Vip, Vpc, check, plan, plan_all,
 };
-use model::{MacAddr, NodeName, Owner, PodKey, PortKey, ServiceKey, SubnetName, VpcName};
-use ovn::{RowKey, Rows, diff};
+use model::{
+    GatewaySet, MacAddr, NodeName, Owner, PodKey, PortKey, ServiceKey, SubnetName, VpcName,
+};
+use ovn::nb::{logical_router_policy as policy, logical_switch_port as lsp};
+use ovn::{Change, Row, RowKey, Rows, diff};
 use proptest::prelude::*;
 
 fn vpc(name: &str) -> VpcName {
@@ -40,7 +43,7 @@ fn any_access() -> impl Strategy<Value = Access> {
 prop_compose! {
     fn any_subnet(index: u8)(
         dual: bool,
-        centralized: bool,
+        gateways in any_gateways(),
         connected in proptest::bool::weighted(0.8),
         custom in proptest::bool::weighted(0.2),
         access in any_access(),
@@ -51,15 +54,40 @@ prop_compose! {
             vpc: vpc(if custom { "tenant" } else { "ovn-cluster" }),
             cidrs: format!("10.{index}.0.0/16{v6}").parse().unwrap(),
             gateways: format!("10.{index}.0.1{gateway6}").parse().unwrap(),
-            gateway_mode: if centralized { GatewayMode::Centralized } else { GatewayMode::Distributed },
+            gateway_mode: gateways,
             router_link: if connected { RouterLink::Connected } else { RouterLink::Absent },
             access,
         }
     }
 }
 
+/// Among them sets with a node that does not exist.
+const SETS: [&str; 5] = ["n0", "n0,n1,n2", "n2>n0", "n1,n9", "n9"];
+
+fn any_gateways() -> impl Strategy<Value = GatewayMode> {
+    let set = prop::sample::select(&SETS).prop_map(|set| Some(set.parse().unwrap()));
+    prop_oneof![
+        2 => Just(GatewayMode::Distributed),
+        1 => Just(GatewayMode::Centralized(None)),
+        4 => set.prop_map(GatewayMode::Centralized),
+    ]
+}
+
+/// The sets of the subnets, each with its slots, or with none recorded yet.
+fn gateways(inputs: &Inputs, recorded: [bool; 5]) -> BTreeMap<GatewaySet, Vec<Slot>> {
+    let subnets = inputs.subnets.values();
+    let sets = subnets.filter_map(|subnet| inputs.gateway_of(subnet));
+    let slots = |set: &GatewaySet| {
+        let place = SETS.iter().position(|it| *it == set.to_string()).unwrap();
+        let slots = (0..set.slots()).map(|slot| format!("10.100.{}.{slot}", 240 + place));
+        let slots = slots.map(|slot| slot.parse().unwrap());
+        slots.filter(|_| recorded[place]).collect()
+    };
+    sets.map(|set| (set.clone(), slots(set))).collect()
+}
+
 prop_compose! {
-    fn any_node(index: u8)(joined in proptest::bool::weighted(0.8), dual: bool) -> Node {
+    fn any_node(index: u8)(joined in proptest::bool::weighted(0.8), dual: bool, alive: bool) -> Node {
         let (join6, internal6) = if dual {
             (format!(",fd00:100::{index}"), format!(",2001:db8::{index}"))
         } else {
@@ -69,7 +97,8 @@ prop_compose! {
             addresses: format!("10.100.0.{index}{join6}").parse().unwrap(),
             mac: MacAddr::from_seed(0x0010_0000 + u64::from(index)),
         });
-        Node { internal: format!("192.0.2.{index}{internal6}").parse().unwrap(), join }
+        let liveness = if alive { Liveness::Alive } else { Liveness::Dead };
+        Node { internal: format!("192.0.2.{index}{internal6}").parse().unwrap(), join, liveness }
     }
 }
 
@@ -119,6 +148,7 @@ prop_compose! {
         subnets in (any_subnet(0), any_subnet(1), any_subnet(2)),
         nodes in (any_node(2), any_node(3), any_node(4)),
         services in proptest::collection::btree_map("s[1-3]", any_service(), 0..3),
+        recorded: [bool; 5],
         ports in proptest::collection::vec((0_u8..8).prop_flat_map(|i| (Just(i), any_port(i))), 0..6),
     ) -> Inputs {
         let mut inputs = Inputs::new(settings());
@@ -141,8 +171,30 @@ prop_compose! {
             (ServiceKey::new("default", name).unwrap(), service)
         }));
         inputs.ports.extend(ports.into_iter().map(|(index, port)| (port_key(index), port)));
+        inputs.gateways = gateways(&inputs, recorded);
         inputs
     }
+}
+
+fn has_join(inputs: &Inputs) -> bool {
+    let join = inputs.subnets.get(&settings().join);
+    join.is_some()
+}
+
+/// The nodes whose ports have the address.
+fn nodes_with(inputs: &Inputs, address: IpAddr) -> Vec<NodeName> {
+    let address = address.to_string();
+    let has = |name: &&NodeName| {
+        let rows = plan(inputs, &Owner::Node((*name).clone())).rows;
+        let row = rows.get(&RowKey::LogicalSwitchPort(name.lsp()));
+        let texts = row
+            .and_then(|row| row.get(lsp::ADDRESSES))
+            .unwrap_or_default();
+        texts
+            .iter()
+            .any(|text| text.split(' ').any(|word| word == address))
+    };
+    inputs.nodes.keys().filter(has).cloned().collect()
 }
 
 proptest! {
@@ -173,6 +225,63 @@ proptest! {
     fn planning_twice_gives_no_difference(inputs in any_inputs()) {
         let rows = plan_all(&inputs).rows;
         prop_assert_eq!(diff(&plan_all(&inputs).rows, &rows), vec![]);
+    }
+
+    #[test]
+    fn every_slot_is_at_one_node_and_one_that_can_carry_traffic_if_any_can(inputs in any_inputs()) {
+        let can = |name: &&NodeName| inputs.nodes.get(*name).is_some_and(|it| it.join.is_some());
+        for (set, slots) in &inputs.gateways {
+            let some = set.members().any(|it| can(&it)) && has_join(&inputs);
+            for (number, slot) in slots.iter().enumerate() {
+                let holder = inputs.holder_of(set, number);
+                let at = nodes_with(&inputs, slot.v4.unwrap());
+                prop_assert_eq!(at, holder.filter(|_| some).into_iter().cloned().collect::<Vec<_>>());
+                let alive = |it: &NodeName| inputs.nodes[it].liveness == Liveness::Alive;
+                let mut candidates = set.members().filter(can);
+                prop_assert!(!candidates.any(alive) || holder.is_some_and(alive));
+            }
+        }
+    }
+
+    #[test]
+    fn b3d_a_failover_changes_addresses_of_ports_alone_and_moves_no_slot_of_a_survivor(
+        before in any_inputs(), failing in 0_u8..3,
+    ) {
+        let mut before = Inputs { gateways: gateways(&before, [true; 5]), ..before };
+        let name = NodeName::new(format!("n{failing}")).unwrap();
+        before.nodes.get_mut(&name).unwrap().liveness = Liveness::Alive;
+        let mut after = before.clone();
+        after.nodes.get_mut(&name).unwrap().liveness = Liveness::Dead;
+        for change in diff(&plan_all(&after).rows, &plan_all(&before).rows) {
+            let Change::Update { key: RowKey::LogicalSwitchPort(_), update } = change else {
+                panic!("{change:?}");
+            };
+            prop_assert!(update.columns.keys().eq(&["addresses"]) && update.linked.is_empty());
+        }
+        for (set, slots) in &before.gateways {
+            for number in 0..slots.len() {
+                let (old, new) = (before.holder_of(set, number), after.holder_of(set, number));
+                prop_assert!(old == new || old == Some(&name), "{set} {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn traffic_of_a_centralized_subnet_has_one_policy_of_its_set_and_none_of_a_node(
+        inputs in any_inputs(),
+    ) {
+        let rows = plan_all(&inputs).rows;
+        let sets: BTreeSet<&GatewaySet> = inputs.gateways.keys().collect();
+        let owned = |row: &Row| ovn::owned::owner(&row.get(policy::EXTERNAL_IDS).unwrap());
+        let policies = rows.iter().filter(|(key, _)| matches!(key, RowKey::RouterPolicy { .. }));
+        let policies = policies.filter(|(_, row)| matches!(owned(row), Some(Owner::Gateway(_))));
+        prop_assert!(policies.count() <= 2 * sets.len());
+        for (key, port) in &inputs.ports {
+            let Some(row) = rows.get(&RowKey::LogicalSwitchPort(key.lsp())) else { continue };
+            let mode = &inputs.subnets[&port.subnet].gateway_mode;
+            let in_group = row.links().iter().any(|it| matches!(it.parent, RowKey::PortGroup(_)));
+            prop_assert!(!in_group || *mode == GatewayMode::Distributed);
+        }
     }
 
     #[test]
@@ -237,7 +346,7 @@ proptest! {
         for (name, subnet) in &inputs.subnets {
             let mut subnet = subnet.clone();
             if let Some(other) = edited.subnets.get(name) {
-                subnet.gateway_mode = other.gateway_mode;
+                subnet.gateway_mode.clone_from(&other.gateway_mode);
                 subnet.router_link = other.router_link;
             }
             edited.subnets.insert(name.clone(), subnet);

@@ -16,8 +16,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use controller_plan::{
-    Access, Affinity, GatewayMode, Inputs, JoinPort, Node, Planned, Port, PortSecurity, Protocol,
-    RouterLink, Service, Settings, Subnet, Vip, Vpc, check, plan_all,
+    Access, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Planned, Port, PortSecurity,
+    Protocol, RouterLink, Service, Settings, Subnet, Vip, Vpc, check, plan_all,
 };
 use model::{NodeName, PodKey, PortKey, SubnetName, VpcName};
 use ovn::RowKey;
@@ -38,6 +38,8 @@ struct Cluster {
     pods: BTreeMap<String, PodText>,
     #[serde(default)]
     services: BTreeMap<String, ServiceText>,
+    #[serde(default)]
+    gateways: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -47,8 +49,8 @@ struct SubnetText {
     vpc: String,
     cidr: String,
     gateway: String,
-    #[serde(default)]
-    centralized: bool,
+    /// As a set of gateway nodes is printed; `none` for a centralized subnet without.
+    gateways: Option<String>,
     #[serde(default)]
     underlay: bool,
     #[serde(default)]
@@ -63,6 +65,8 @@ struct NodeText {
     internal: String,
     join: Option<String>,
     mac: Option<String>,
+    #[serde(default)]
+    dead: bool,
 }
 
 #[derive(Deserialize)]
@@ -121,6 +125,12 @@ fn inputs(cluster: Cluster) -> Inputs {
             .services
             .insert(name.parse().unwrap(), service(&text));
     }
+    for (set, slots) in cluster.gateways {
+        let slots = slots.iter().map(|slot| slot.parse().unwrap());
+        inputs
+            .gateways
+            .insert(set.parse().unwrap(), slots.collect());
+    }
     inputs
 }
 
@@ -129,10 +139,10 @@ fn subnet(text: &SubnetText) -> Subnet {
         vpc: text.vpc.parse().unwrap(),
         cidrs: text.cidr.parse().unwrap(),
         gateways: text.gateway.parse().unwrap(),
-        gateway_mode: if text.centralized {
-            GatewayMode::Centralized
-        } else {
-            GatewayMode::Distributed
+        gateway_mode: match text.gateways.as_deref() {
+            None => GatewayMode::Distributed,
+            Some("none") => GatewayMode::Centralized(None),
+            Some(set) => GatewayMode::Centralized(Some(set.parse().unwrap())),
         },
         router_link: if text.underlay {
             RouterLink::Absent
@@ -175,6 +185,11 @@ fn node(text: &NodeText) -> Node {
     Node {
         internal: text.internal.parse().unwrap(),
         join,
+        liveness: if text.dead {
+            Liveness::Dead
+        } else {
+            Liveness::Alive
+        },
     }
 }
 

@@ -180,6 +180,7 @@ fn object(owner: &Owner) -> String {
         Owner::Subnet(name) => format!("subnet {name}"),
         Owner::LoadBalancers(name) => format!("vpc {name}, and all services"),
         Owner::Node(name) => format!("node {name}"),
+        Owner::Gateway(set) => format!("subnets with gatewayNode {set}"),
         Owner::Port(key) => format!("pod {}", key.pod),
     }
 }

@@ -57,7 +57,7 @@ fn of_problem(index: &Index, problem: &Problem) -> Option<Complaint> {
             };
             (pod, &index.pods().get(&key.pod)?.uid)
         }
-        Owner::LoadBalancers(_) => return None,
+        Owner::LoadBalancers(_) | Owner::Gateway(_) => return None,
     };
     Some(Complaint {
         object,

@@ -2,11 +2,12 @@
 
 use api::annotation::{self, ACCEPTED};
 use api::{Subnet, Vpc};
-use controller_index::{Effect, Index, Kind, Watched};
+use controller_index::{Effect, Index, Kind, Slots, Watched};
 use model::{SubnetName, VpcName};
 use serde_json::{Map, Value, json};
 
 use crate::complaints::{Complaint, named};
+use crate::slots;
 
 /// What a subnet lacks; `None` when it is as it should be.
 ///
@@ -45,6 +46,13 @@ pub(crate) fn of_subnet(index: &Index, object: &Subnet) -> Option<Value> {
             );
         }
     }
+    if name == index.defaults().settings.join {
+        let slots = slots::chosen(index, &row.slots);
+        merge(
+            &mut patch,
+            (slots != row.slots).then(|| recorded_slots(&slots)),
+        );
+    }
     let mut spec = row.completed();
     spec.namespaces
         .retain(|it| index.taken_by(it, &name).is_none());
@@ -55,6 +63,12 @@ pub(crate) fn of_subnet(index: &Index, object: &Subnet) -> Option<Value> {
     let differing = differing(&json!(object.spec), &json!(spec));
     merge(&mut patch, differing.map(|spec| json!({"spec": spec})));
     (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+/// No annotation where there is nothing to record.
+fn recorded_slots(slots: &Slots) -> Value {
+    let text = Some(slots.to_string()).filter(|text| !text.is_empty());
+    json!({"metadata": {"annotations": {annotation::GATEWAY_SLOTS: text}}})
 }
 
 /// The namespaces that the subnet names in vain.

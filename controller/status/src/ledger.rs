@@ -181,7 +181,8 @@ impl Ledger {
             return Decision::Settled;
         }
         let why = index.why_none(&needy.claimant, &needy.subnet);
-        if let Some(message) = why.or_else(|| unfit(index, &needy.subnet)) {
+        let unfit = || unfit(index, &needy.subnet).or_else(|| slot(index, &needy));
+        if let Some(message) = why.or_else(unfit) {
             return Decision::Refuse(needy.refuse(message));
         }
         let hinted = needy.hint().map(|hint| self.ipam.allocate(&hint));
@@ -308,6 +309,19 @@ fn unfit(index: &Index, name: &SubnetName) -> Option<String> {
              subnet in the annotation ovn.kubernetes.io/logical_switch"
         )
     })
+}
+
+/// Why the claimant cannot have the address of the join subnet that it asks for.
+fn slot(index: &Index, needy: &Needy) -> Option<String> {
+    let join = &index.defaults().settings.join;
+    let slots = index.inputs().gateways.values().flatten();
+    let slots: BTreeSet<&IpAddr> = slots.flat_map(DualStack::values).collect();
+    let mut wanted = needy.wanted().into_iter().flat_map(DualStack::values);
+    let taken = wanted.find(|it| needy.subnet == *join && slots.contains(it))?;
+    Some(format!(
+        "{taken} of subnet `{join}` is where traffic for gateway nodes is sent; ask for another \
+         address, or for none"
+    ))
 }
 
 fn allocation(claim: &Claim) -> Allocation {

@@ -21,6 +21,7 @@ mod ledger;
 mod pools;
 mod recorder;
 mod reporter;
+mod slots;
 mod statuses;
 mod writer;
 

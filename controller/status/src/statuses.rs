@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use api::condition::{ERROR, READY, VALIDATED};
 use api::{Condition, SubnetStatus, VpcStatus};
 use controller_index::{
-    Acceptance, Access, Index, Kind, ObjectName, Provision, Subnet, Verdict, Verdicts, Vpc,
+    Acceptance, Access, GatewayMode, Index, Kind, Liveness, ObjectName, Provision, Subnet, Verdict,
+    Verdicts, Vpc,
 };
 use controller_ipam::Usage;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use model::{DualStack, Owner, SubnetName, VpcName, load_balancer};
+use model::{DualStack, NodeName, Owner, SubnetName, VpcName, load_balancer};
 
 use crate::ledger::Usages;
 
@@ -19,6 +20,8 @@ pub(crate) const INVALID: &str = "ValidateLogicalSwitchFailed";
 const OPEN: &str = "ResetLogicalSwitchAclSuccess";
 const PRIVATE: &str = "SetPrivateLogicalSwitchSuccess";
 const NOT_PLANNED: &str = "CreateLogicalSwitchFailed";
+const CENTRALIZED: &str = "ReconcileCentralizedGatewaySuccess";
+const NO_GATEWAY: &str = "NoReadyGateway";
 /// The reasons that Kube-OVN has not.
 const WAITING_FOR_ADDRESSES: &str = "WaitingForAddresses";
 const WAITING_FOR_SUBNETS: &str = "WaitingForSubnets";
@@ -39,7 +42,10 @@ pub(crate) fn subnets(
         let conditions = match faults.unwrap_or_default() {
             Some(message) => failed(subnet, &message),
             None if subnet.provision == Provision::AddressesOnly => validated(),
-            None => planned(subnet, &verdicts.of(&Owner::Subnet(name.clone()))?),
+            None => {
+                let gateway = gateway(index, name);
+                planned(subnet, &verdict(index, verdicts, name)?, gateway)
+            }
         };
         let status = SubnetStatus {
             conditions: with_end(index, name, subnet, conditions),
@@ -101,24 +107,72 @@ fn failed(subnet: &Subnet, message: &str) -> Vec<Condition> {
         .collect()
 }
 
-fn planned(subnet: &Subnet, verdict: &Verdict) -> Vec<Condition> {
+/// How traffic leaves a subnet whose gateway nodes are chosen.
+enum Gateway {
+    /// Why it does not.
+    Missing(String),
+    Ready(String),
+}
+
+/// `None` for a subnet without gateway nodes of its own.
+fn gateway(index: &Index, name: &SubnetName) -> Option<Gateway> {
+    let inputs = index.inputs();
+    let subnet = inputs.subnets.get(name)?;
+    if subnet.gateway_mode == GatewayMode::Centralized(None) && inputs.is_led_to_nodes(subnet) {
+        let missing = "spec.gatewayNode names no node, and spec.gatewayNodeSelectors select none; \
+                       name a node";
+        return Some(Gateway::Missing(missing.to_owned()));
+    }
+    let set = inputs.gateway_of(subnet)?;
+    let nodes = inputs.carriers(set).into_iter();
+    let alive = nodes.filter(|name| {
+        let node = inputs.nodes.get(*name);
+        node.is_some_and(|node| node.liveness == Liveness::Alive)
+    });
+    let alive: Vec<&str> = alive.map(NodeName::as_str).collect();
+    Some(if alive.is_empty() {
+        Gateway::Missing(format!(
+            "no node of spec.gatewayNode is ready, of {set}; see why, or name another"
+        ))
+    } else {
+        Gateway::Ready(format!("traffic leaves by {}", alive.join(", ")))
+    })
+}
+
+/// What became of the subnet's rows, and of those that lead its traffic to gateway nodes.
+fn verdict(index: &Index, verdicts: &Verdicts, name: &SubnetName) -> Option<Verdict> {
+    let mut verdict = verdicts.of(&Owner::Subnet(name.clone()))?;
+    let inputs = index.inputs();
+    let set = inputs
+        .subnets
+        .get(name)
+        .and_then(|it| inputs.gateway_of(it));
+    if let Some(set) = set {
+        let of_set = verdicts.of(&Owner::Gateway(set.clone()))?;
+        verdict.problems.extend(of_set.problems);
+        verdict.rejection = verdict.rejection.or(of_set.rejection);
+    }
+    Some(verdict)
+}
+
+fn planned(subnet: &Subnet, verdict: &Verdict, gateway: Option<Gateway>) -> Vec<Condition> {
     let validated = condition(VALIDATED, true, VALID, "");
     let success = match subnet.network.access {
         Access::Open => OPEN,
         Access::Private { .. } => PRIVATE,
     };
-    match complaint(verdict) {
-        Some(message) => vec![
-            validated,
-            condition(READY, false, NOT_PLANNED, &message),
-            condition(ERROR, true, NOT_PLANNED, &message),
-        ],
-        None => vec![
-            validated,
-            condition(READY, true, success, ""),
-            condition(ERROR, false, success, ""),
-        ],
-    }
+    let (is_ready, reason, message) = match (complaint(verdict), gateway) {
+        (Some(message), _) => (false, NOT_PLANNED, message),
+        (None, None) => (true, success, String::new()),
+        (None, Some(Gateway::Ready(message))) => (true, CENTRALIZED, message),
+        (None, Some(Gateway::Missing(message))) => (false, NO_GATEWAY, message),
+    };
+    let of_error = if is_ready { "" } else { message.as_str() };
+    vec![
+        validated,
+        condition(READY, is_ready, reason, &message),
+        condition(ERROR, !is_ready, reason, of_error),
+    ]
 }
 
 /// A subnet that is to end is not ready, and says whom it waits for.

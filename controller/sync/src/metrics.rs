@@ -45,6 +45,7 @@ impl Metrics {
             Owner::Subnet(_) => "subnet",
             Owner::LoadBalancers(_) => "load-balancers",
             Owner::Node(_) => "node",
+            Owner::Gateway(_) => "gateway",
             Owner::Port(_) => "port",
         };
         self.plan_seconds

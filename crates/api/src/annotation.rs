@@ -53,6 +53,11 @@ pub const ROUTER_MAC: &str = "ovn.kubernetes.io/router-port-mac";
 /// edited into something that cannot be keeps what it has.
 pub const ACCEPTED: &str = "ovn.kubernetes.io/accepted-network";
 
+/// On the join `Subnet`: the addresses to which traffic of centralized subnets is sent, by the nodes
+/// that share it: `<nodes> <slot> <slot> ...; <nodes> ...`. Changed only when sets of nodes come or
+/// go.
+pub const GATEWAY_SLOTS: &str = "ovn.kubernetes.io/gateway-slots";
+
 /// Label of an `IP` object: name of its subnet. A second label has that name as its key and an
 /// empty value, so a subnet's addresses are counted by the presence of a label.
 pub const SUBNET_LABEL: &str = "ovn.kubernetes.io/subnet";

@@ -4,6 +4,7 @@
 //! in between an address is never a `String`. Everything here is pure: no clock, no I/O.
 
 pub mod address;
+pub mod gateway;
 pub mod load_balancer;
 pub mod mac;
 pub mod name;
@@ -11,6 +12,7 @@ pub mod owner;
 pub mod priority;
 
 pub use address::{AddressRange, Cidr, CidrPair, DualStack, IpFamily};
+pub use gateway::{GatewaySet, Sharing};
 pub use mac::MacAddr;
 pub use name::{
     IpPoolName, NodeName, PodKey, PortKey, Provider, ServiceKey, SubnetName, VipName, VpcName,

@@ -389,7 +389,8 @@ mod tests {
                 Owner::Vpc(VpcName::new(name.clone()).unwrap()),
                 Owner::Subnet(SubnetName::new(name.clone()).unwrap()),
                 Owner::LoadBalancers(VpcName::new(name.clone()).unwrap()),
-                Owner::Node(NodeName::new(name).unwrap()),
+                Owner::Node(NodeName::new(name.clone()).unwrap()),
+                Owner::Gateway(name.parse().unwrap()),
                 Owner::Port(PortKey::primary(pod.clone())),
                 Owner::Port(PortKey { pod, provider }),
             ];

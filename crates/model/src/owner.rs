@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{NodeName, PortKey, SubnetName, VpcName};
+use crate::{GatewaySet, NodeName, PortKey, SubnetName, VpcName};
 
 /// The object a set of rows exists for: the unit of planning, diffing and pruning.
 ///
@@ -18,6 +18,8 @@ pub enum Owner {
     LoadBalancers(VpcName),
     /// A node's port on the join switch, its policies and its port group.
     Node(NodeName),
+    /// A set of gateway nodes: how its subnets' traffic gets there.
+    Gateway(GatewaySet),
     /// One port of a pod.
     Port(PortKey),
 }
@@ -36,6 +38,7 @@ impl fmt::Display for Owner {
             Self::Subnet(name) => write!(f, "subnet/{name}"),
             Self::LoadBalancers(name) => write!(f, "load-balancers/{name}"),
             Self::Node(name) => write!(f, "node/{name}"),
+            Self::Gateway(set) => write!(f, "gateway/{set}"),
             Self::Port(key) => write!(f, "port/{key}"),
         }
     }
@@ -52,6 +55,7 @@ impl FromStr for Owner {
             "subnet" => SubnetName::new(name).map(Self::Subnet).ok(),
             "load-balancers" => VpcName::new(name).map(Self::LoadBalancers).ok(),
             "node" => NodeName::new(name).map(Self::Node).ok(),
+            "gateway" => name.parse().map(Self::Gateway).ok(),
             "port" => name.parse().map(Self::Port).ok(),
             _ => None,
         }

@@ -42,8 +42,18 @@ fn between(from: Cidr, to: Cidr) -> String {
 ///
 /// OVN keeps the address sets `<group>_ip4` and `<group>_ip6` for each port group.
 pub fn source_in_group(port_group: &str, family: IpFamily) -> String {
-    let word = family.ovn_match();
-    format!("{word}.src == ${port_group}_{word}")
+    source_in_set(&address_set(port_group, family), family)
+}
+
+/// Packets from an address in the set `address_set`.
+pub fn source_in_set(address_set: &str, family: IpFamily) -> String {
+    format!("{}.src == ${address_set}", family.ovn_match())
+}
+
+/// The name of the set of a family's addresses of something: that which OVN gives the addresses of
+/// a port group.
+pub fn address_set(stem: &str, family: IpFamily) -> String {
+    format!("{stem}_{}", family.ovn_match())
 }
 
 /// The port group of the pods whose traffic leaves by `node`.

@@ -13,6 +13,7 @@ pub enum RowKey {
     LogicalRouter(String),
     LogicalSwitch(String),
     PortGroup(String),
+    AddressSet(String),
     LoadBalancer(String),
     LogicalRouterPort(String),
     LogicalSwitchPort(String),
@@ -55,6 +56,7 @@ impl RowKey {
             Self::LogicalRouter(_) => &nb::LOGICAL_ROUTER,
             Self::LogicalSwitch(_) => &nb::LOGICAL_SWITCH,
             Self::PortGroup(_) => &nb::PORT_GROUP,
+            Self::AddressSet(_) => &nb::ADDRESS_SET,
             Self::LoadBalancer(_) => &nb::LOAD_BALANCER,
             Self::LogicalRouterPort(_) => &nb::LOGICAL_ROUTER_PORT,
             Self::LogicalSwitchPort(_) => &nb::LOGICAL_SWITCH_PORT,
@@ -73,6 +75,7 @@ impl RowKey {
             "Logical_Router" => name(nb::logical_router::NAME).map(Self::LogicalRouter),
             "Logical_Switch" => name(nb::logical_switch::NAME).map(Self::LogicalSwitch),
             "Port_Group" => name(nb::port_group::NAME).map(Self::PortGroup),
+            "Address_Set" => name(nb::address_set::NAME).map(Self::AddressSet),
             "Load_Balancer" => name(nb::load_balancer::NAME).map(Self::LoadBalancer),
             "Logical_Router_Port" => {
                 name(nb::logical_router_port::NAME).map(Self::LogicalRouterPort)
@@ -110,6 +113,7 @@ fn router_of(row: &Row) -> Option<String> {
         RowKey::LogicalRouter(router) => Some(router.clone()),
         RowKey::LogicalSwitch(_)
         | RowKey::PortGroup(_)
+        | RowKey::AddressSet(_)
         | RowKey::LoadBalancer(_)
         | RowKey::LogicalRouterPort(_)
         | RowKey::LogicalSwitchPort(_)
@@ -133,6 +137,7 @@ impl fmt::Display for RowKey {
             Self::LogicalRouter(name)
             | Self::LogicalSwitch(name)
             | Self::PortGroup(name)
+            | Self::AddressSet(name)
             | Self::LoadBalancer(name)
             | Self::LogicalRouterPort(name)
             | Self::LogicalSwitchPort(name) => write!(f, "{table} {name}"),

@@ -33,6 +33,11 @@ pub const TABLES: &[Managed] = &[
         children: &["ports", "acls"],
     },
     Managed {
+        table: &nb::ADDRESS_SET,
+        columns: &["name", "addresses", "external_ids"],
+        children: &[],
+    },
+    Managed {
         table: &nb::LOAD_BALANCER,
         columns: &[
             "name",

@@ -17,7 +17,7 @@ impl Subnet {
         let network = &self.network;
         let mode = match network.gateway_mode {
             GatewayMode::Distributed => api::subnet::DISTRIBUTED,
-            GatewayMode::Centralized => api::subnet::CENTRALIZED,
+            GatewayMode::Centralized(_) => api::subnet::CENTRALIZED,
         };
         let declared = self.object.spec.clone();
         let provider = if declared.provider.is_empty() {

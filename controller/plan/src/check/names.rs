@@ -23,7 +23,7 @@ fn wrong(rows: &Rows, key: &RowKey, row: &Row) -> Vec<(Rule, String)> {
     if let Some(name) = name(key).filter(|name| !is_printable(name)) {
         wrong.push((Rule::Name, format!("{name:?} cannot be the name of a row")));
     }
-    if let RowKey::PortGroup(name) = key
+    if let RowKey::PortGroup(name) | RowKey::AddressSet(name) = key
         && !is_identifier(name)
     {
         wrong.push((Rule::Name, format!("`{name}` cannot be named in a match")));
@@ -67,8 +67,12 @@ fn references(matches: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// OVN keeps an address set of each family for each group of ports.
+/// Beside the sets that are planned OVN keeps one of each family for each group of ports.
 fn is_planned(rows: &Rows, reference: &str) -> bool {
+    let set = reference.strip_prefix('$');
+    if set.is_some_and(|name| rows.contains_key(&RowKey::AddressSet(name.to_owned()))) {
+        return true;
+    }
     let group = match reference.strip_prefix('$') {
         Some(set) => set
             .strip_suffix("_ip4")
@@ -110,6 +114,7 @@ fn name(key: &RowKey) -> Option<&str> {
         RowKey::LogicalRouter(name)
         | RowKey::LogicalSwitch(name)
         | RowKey::PortGroup(name)
+        | RowKey::AddressSet(name)
         | RowKey::LoadBalancer(name)
         | RowKey::LogicalRouterPort(name)
         | RowKey::LogicalSwitchPort(name) => Some(name),

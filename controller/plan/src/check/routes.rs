@@ -45,7 +45,10 @@ enum Wanted {
 fn wanted(row: &Row) -> Wanted {
     let ids = row.get(policy::EXTERNAL_IDS).unwrap_or_default();
     let owner = owned::owner(&ids);
-    if matches!(owner, Some(Owner::Node(_) | Owner::Subnet(_))) {
+    if matches!(
+        owner,
+        Some(Owner::Node(_) | Owner::Gateway(_) | Owner::Subnet(_))
+    ) {
         Wanted::Port
     } else {
         Wanted::Network

@@ -336,3 +336,39 @@ fn with_what_a_subnet_is_accepted_is_recorded_once_its_vpc_is_there() {
     let annotations = json!({ACCEPTED: "later 10.1.0.0/16 10.1.0.1 ovn uid-s"});
     assert_eq!(patch, json!({"metadata": {"annotations": annotations}}));
 }
+
+#[test]
+fn slots_of_gateway_nodes_are_recorded_on_join_and_go_with_the_last_subnet() {
+    let mut index = cluster();
+    let join = |slots: &str| {
+        let annotations = json!({annotation::GATEWAY_SLOTS: slots});
+        subnet(
+            "join",
+            json!({"annotations": annotations}),
+            json!({"cidrBlock": "100.64.0.0/16"}),
+        )
+    };
+    let patch_of = |index: &Index, join: &Subnet| {
+        let patch = of_subnet(index, join).unwrap();
+        patch["metadata"]["annotations"][annotation::GATEWAY_SLOTS].clone()
+    };
+    index.apply(&join(""));
+    let spec = json!({
+        "cidrBlock": "10.1.0.0/16", "gatewayType": "centralized", "gatewayNode": "n1",
+    });
+    let centralized = subnet("s", json!({}), spec);
+    index.apply(&centralized);
+    assert_eq!(patch_of(&index, &join("")), json!("n1 100.64.240.0"));
+    let elsewhere = join("n1 100.64.240.7");
+    assert_eq!(
+        patch_of(&index, &elsewhere),
+        Value::Null,
+        "what is recorded stays"
+    );
+    let stale = join("n0 100.64.240.0");
+    assert_eq!(patch_of(&index, &stale), json!("n1 100.64.240.0"));
+    index.delete(&centralized);
+    let patch = of_subnet(&index, &elsewhere).unwrap();
+    let annotations = patch["metadata"]["annotations"].as_object().unwrap();
+    assert_eq!(annotations[annotation::GATEWAY_SLOTS], Value::Null);
+}

@@ -152,6 +152,14 @@ impl Needy {
         ClaimKey::new(self.claimant.record_name())
     }
 
+    /// The addresses that it asks for, if for some in particular.
+    pub(super) const fn wanted(&self) -> Option<&DualStack<IpAddr>> {
+        match &self.wish {
+            Wish::Addresses(addresses) => Some(addresses),
+            Wish::Any | Wish::OneOf(_) => None,
+        }
+    }
+
     /// What it asks for: what it holds already, else what the user says.
     pub(super) fn request(&self, succession: Succession) -> Request {
         match &self.held {

@@ -434,6 +434,44 @@ fn no_node_gets_an_address_of_the_slots() {
 }
 
 #[test]
+fn nobody_gets_a_slot_of_gateways_by_asking_for_it() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    let join: api::Subnet = serde_json::from_value(json!({
+        "apiVersion": "kubeovn.io/v1", "kind": "Subnet",
+        "metadata": {
+            "name": "join",
+            "annotations": {api::annotation::GATEWAY_SLOTS: "n1 100.64.240.0"},
+        },
+        "spec": {"cidrBlock": "100.64.0.0/16"},
+    }))
+    .unwrap();
+    index.apply(&join);
+    let spec = api::SubnetSpec {
+        cidr_block: "10.20.0.0/16".to_owned(),
+        gateway_type: "centralized".to_owned(),
+        gateway_node: "n1".to_owned(),
+        ..Default::default()
+    };
+    index.apply(&api::Subnet::new("s", spec));
+    let ask = |name: &str, address: &str| {
+        let asking = pod(name).annotated("logical_switch", "join");
+        asking.annotated("ip_address", address).build()
+    };
+    index.apply(&ask("a", "100.64.240.0"));
+    let decisions = decide_all(&mut ledger, &mut index);
+    let [Decision::Refuse(refusal)] = decisions.as_slice() else {
+        panic!("{decisions:?}")
+    };
+    assert!(
+        refusal.message.starts_with("100.64.240.0 of subnet `join`"),
+        "{refusal:?}"
+    );
+    index.apply(&ask("b", "100.64.240.1"));
+    let decisions = decide_all(&mut ledger, &mut index);
+    assert_eq!(addresses(&decisions), [pair("b", "100.64.240.1")]);
+}
+
+#[test]
 fn a_pod_waits_for_its_subnet_and_is_looked_at_when_it_comes() {
     let (mut ledger, mut index) = (Ledger::default(), cluster());
     index.apply(&pod("a").annotated("logical_switch", "later").build());

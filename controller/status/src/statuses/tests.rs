@@ -153,6 +153,69 @@ fn a_subnet_that_cannot_be_read_counts_the_addresses_that_are_recorded_of_it() {
     assert_eq!(counted.map(|it| format!("{it}")), ["2", "1", "0"]);
 }
 
+fn ready_of_gateways(index: &Index) -> String {
+    let verdicts = Verdicts::default();
+    let name = SubnetName::new("a").unwrap();
+    let sets = index.inputs().gateways.keys().cloned().map(Owner::Gateway);
+    for owner in sets.chain([Owner::Subnet(name.clone())]) {
+        verdicts.tell(owner, Verdict::default());
+    }
+    let usages = Usages::from([(name, DualStack::default())]);
+    let status = subnets(index, &verdicts, &usages).remove(0).1;
+    let mut ready = status.conditions.into_iter().filter(|it| it.type_ == READY);
+    let ready = ready.next().unwrap();
+    format!("{} {} {}", ready.status, ready.reason, ready.message)
+}
+
+#[test]
+fn b3e_a_subnet_says_by_which_nodes_its_traffic_leaves_and_when_there_is_none() {
+    let mut index = index(&[]);
+    let subnet = |index: &mut Index, nodes: &str| {
+        let spec = api::SubnetSpec {
+            cidr_block: "10.1.0.0/16".to_owned(),
+            gateway_type: "centralized".to_owned(),
+            gateway_node: nodes.to_owned(),
+            ..Default::default()
+        };
+        index.apply(&api::Subnet::new("a", spec));
+    };
+    let node = |index: &mut Index, name: &str, ready: &str| {
+        let annotations = serde_json::json!({
+            "ovn.kubernetes.io/allocated": "true",
+            "ovn.kubernetes.io/ip_address": "100.64.0.2",
+            "ovn.kubernetes.io/mac_address": "00:00:00:00:00:02",
+        });
+        index.apply::<k8s_openapi::api::core::v1::Node>(
+            &serde_json::from_value(serde_json::json!({
+                "metadata": {"name": name, "annotations": annotations},
+                "status": {"conditions": [{"type": "Ready", "status": ready}]},
+            }))
+            .unwrap(),
+        );
+    };
+    subnet(&mut index, "");
+    let said = ready_of_gateways(&index);
+    assert!(
+        said.starts_with("False NoReadyGateway spec.gatewayNode names no node"),
+        "{said}"
+    );
+    node(&mut index, "n1", "True");
+    node(&mut index, "n2", "True");
+    subnet(&mut index, "n1,n2");
+    assert_eq!(
+        ready_of_gateways(&index),
+        "True ReconcileCentralizedGatewaySuccess traffic leaves by n1, n2"
+    );
+    node(&mut index, "n1", "False");
+    assert!(ready_of_gateways(&index).ends_with("traffic leaves by n2"));
+    node(&mut index, "n2", "Unknown");
+    let said = ready_of_gateways(&index);
+    assert!(
+        said.starts_with("False NoReadyGateway no node of spec.gatewayNode is ready"),
+        "{said}"
+    );
+}
+
 fn ready(status: bool) -> SubnetStatus {
     SubnetStatus {
         conditions: vec![condition(READY, status, OPEN, "")],
