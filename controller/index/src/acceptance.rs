@@ -281,6 +281,7 @@ impl Index {
         faults.extend(self.vlan_fault(subnet));
         faults.extend(self.api_server_fault(subnet));
         faults.extend(self.table_fault(name, subnet));
+        faults.extend(self.default_fault(name, subnet));
         faults.extend(self.join_fault(name, subnet));
         faults.extend(self.gateway_faults(subnet));
         let refused = subnet.namespaces.iter();
@@ -347,6 +348,21 @@ impl Index {
         let cause = "the subnet of the nodes is never private; write false".to_owned();
         (is_join && is_private)
             .then(|| Fault::new(Effect::Told, "spec.private", true.to_string(), cause))
+    }
+
+    /// A VPC has one default subnet. In the default VPC the flag is taken back.
+    fn default_fault(&self, name: &SubnetName, subnet: &Subnet) -> Option<Fault> {
+        let vpc = &subnet.network.vpc;
+        let is_default_vpc = *vpc == self.defaults.settings.default_vpc;
+        let is_wanted = subnet.is_default && subnet.takes_namespaces() && !is_default_vpc;
+        let holder = self.default_subnet_of(vpc);
+        let holder = holder.filter(|it| is_wanted && *it != name)?;
+        let cause = format!(
+            "subnet {holder} is the default one of VPC {vpc}; write false, or name this one in \
+             spec.defaultSubnet of the VPC"
+        );
+        let value = true.to_string();
+        Some(Fault::new(Effect::Told, "spec.default", value, cause))
     }
 
     /// Two subnets of a VPC would write one routing table of a node.

@@ -98,20 +98,12 @@ impl Index {
             return Some(&self.defaults.subnet);
         }
         let vpc = self.vpcs.get(name)?;
-        let members = self.subnets.iter();
-        let mut members =
-            members.filter(|(_, it)| it.network.vpc == *name && it.takes_namespaces());
+        let may_be = |it: &Subnet| it.network.vpc == *name && it.takes_namespaces();
         let named = vpc.default_subnet.as_ref();
-        match named.filter(|named| {
-            self.subnets
-                .get(named)
-                .is_some_and(|it| it.network.vpc == *name)
-        }) {
-            Some(named) => Some(named),
-            None => members
-                .find(|(_, subnet)| subnet.is_default)
-                .map(|(name, _)| name),
-        }
+        let named = named.filter(|it| self.subnets.get(it).is_some_and(may_be));
+        let mut marked = self.subnets.iter();
+        let marked = marked.find(|(_, it)| it.is_default && may_be(it));
+        named.or_else(|| marked.map(|(name, _)| name))
     }
 
     /// Looks for the subnet of one namespace again.
@@ -213,7 +205,7 @@ impl Index {
 
 impl Subnet {
     /// Whether pods may come to be on it through their namespace.
-    fn takes_namespaces(&self) -> bool {
+    pub(crate) fn takes_namespaces(&self) -> bool {
         self.provision == Provision::Network && !self.life.is_ending()
     }
 }

@@ -145,6 +145,69 @@ fn a_namespace_of_a_vpc_is_on_the_default_subnet_of_the_vpc() {
 }
 
 #[test]
+fn a_default_subnet_that_takes_no_pods_is_passed_over() {
+    let of_plugin = json!({"vpc": "tenant", "cidrBlock": "10.3.0.0/16", "provider": "macvlan.d"});
+    let network = json!({"vpc": "tenant", "cidrBlock": "10.3.0.0/16"});
+    for unfit in [
+        ending(subnet("one", 1, network)),
+        subnet("one", 1, of_plugin),
+    ] {
+        let mut index = cluster();
+        let spec = json!({"namespaces": ["t"], "defaultSubnet": "one"});
+        index.apply(&vpc("tenant", spec));
+        index.apply(&namespace("t", json!({})));
+        let spec = json!({"vpc": "tenant", "cidrBlock": "10.2.0.0/16", "default": true});
+        index.apply(&subnet("two", 2, spec));
+        index.apply(&unfit);
+        assert_eq!(of(&index, "t"), "two");
+        index.apply(&ending(subnet(
+            "two",
+            2,
+            json!({"vpc": "tenant", "cidrBlock": "10.2.0.0/16"}),
+        )));
+        assert_eq!(of(&index, "t"), "ovn-default");
+    }
+}
+
+#[test]
+fn of_two_default_subnets_of_a_vpc_the_second_is_told_which_is_the_default_one() {
+    let spec = |net: u8| {
+        let cidr = format!("10.{net}.0.0/16");
+        json!({"vpc": "tenant", "cidrBlock": cidr, "default": true})
+    };
+    let mut index = cluster();
+    index.apply(&subnet("b", 1, spec(1)));
+    assert_eq!(told(&index, "b"), [""; 0]);
+    index.apply(&subnet("a", 2, spec(2)));
+    assert_eq!(told(&index, "a"), [""; 0]);
+    assert_eq!(
+        told(&index, "b"),
+        [
+            "spec.default is `true`: subnet a is the default one of VPC tenant; write false, or \
+             name this one in spec.defaultSubnet of the VPC"
+        ]
+    );
+    assert!(planned(&index, "b").is_some());
+    assert_eq!(index.why_none(&claimant("t"), &name("b")), None);
+    let spec = json!({"namespaces": ["t"], "defaultSubnet": "b"});
+    index.apply(&vpc("tenant", spec));
+    assert_eq!((told(&index, "a").len(), told(&index, "b").len()), (1, 0));
+}
+
+#[test]
+fn a_vpc_that_names_no_namespaces_is_for_pods_of_all_that_name_its_subnets() {
+    let mut index = cluster();
+    index.apply(&vpc("open", json!({})));
+    let spec = json!({"vpc": "open", "cidrBlock": "10.1.0.0/16"});
+    index.apply(&subnet("s", 1, spec));
+    assert_eq!(index.why_none(&claimant("a"), &name("s")), None);
+    assert_eq!(of(&index, "a"), "ovn-default");
+    index.apply(&vpc("open", json!({"namespaces": ["t"]})));
+    assert!(index.why_none(&claimant("a"), &name("s")).is_some());
+    assert_eq!(index.why_none(&claimant("t"), &name("s")), None);
+}
+
+#[test]
 fn a_vpc_that_cannot_be_read_keeps_its_router_and_says_what_is_wrong() {
     for vpc_name in ["ovn-cluster", "tenant"] {
         let mut index = cluster();
