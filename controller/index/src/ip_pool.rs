@@ -18,6 +18,9 @@ pub struct IpPool {
     /// The namespaces whose pods on the subnet get their addresses from it.
     pub namespaces: BTreeSet<String>,
     pub ranges: Vec<AddressRange>,
+    /// An entry that cannot be read. Until that is mended the pool also has what its status says that
+    /// it had.
+    pub fault: Option<Rejected>,
 }
 
 impl Watched for api::IpPool {
@@ -30,13 +33,27 @@ impl Watched for api::IpPool {
     }
 
     fn parse(&self) -> Result<Self::Row, Rejected> {
-        let ranges: Result<_, _> = self.spec.ips.iter().map(|text| range(text)).collect();
+        let (mut ranges, mut fault) = (Vec::new(), None);
+        for text in &self.spec.ips {
+            match range(text) {
+                Ok(range) => ranges.push(range),
+                Err(why) => drop(fault.get_or_insert(why)),
+            }
+        }
+        if fault.is_some() {
+            ranges.extend(self.status.iter().flat_map(counted));
+        }
         Ok(IpPool {
             uid: uid(&self.metadata),
             subnet: require("spec.subnet", &self.spec.subnet)?,
             namespaces: self.spec.namespaces.iter().cloned().collect(),
-            ranges: ranges?,
+            ranges,
+            fault,
         })
+    }
+
+    fn complaint(pool: &IpPool) -> Option<Rejected> {
+        pool.fault.clone()
     }
 
     fn table(index: &mut Index) -> &mut Table<Self::Key, Self::Row> {
@@ -58,6 +75,18 @@ fn range(text: &str) -> Result<AddressRange, Rejected> {
         Some(range) => Ok(range),
         None => require("spec.ips", text),
     }
+}
+
+/// The addresses that the status counts, in use or free.
+fn counted(status: &api::IpPoolStatus) -> Vec<AddressRange> {
+    let lists = [
+        &status.v4_available_range,
+        &status.v4_using_range,
+        &status.v6_available_range,
+        &status.v6_using_range,
+    ];
+    let texts = lists.into_iter().flat_map(|list| list.split(','));
+    texts.filter_map(|text| text.parse().ok()).collect()
 }
 
 impl Index {

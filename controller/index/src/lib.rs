@@ -40,7 +40,9 @@ mod vpc;
 
 pub use acceptance::{Acceptance, Accepted, Effect, Fault, InvalidAccepted};
 pub use claimant::Claimant;
-pub use controller_plan::{Access, GatewayMode, Inputs, JoinPort, Liveness, Problem, Settings};
+pub use controller_plan::{
+    Access, GatewayMode, Inputs, JoinPort, Liveness, Problem, RouterLink, Settings,
+};
 pub use endpoint_slice::{EndpointPort, EndpointSlice, SliceKey};
 pub use gateway::{InvalidSlots, Slots};
 pub use index::{Defaults, Index, Rejection};

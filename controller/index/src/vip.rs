@@ -24,6 +24,8 @@ pub struct Vip {
     /// What its status says was reserved.
     pub reserved: Option<Allocation>,
     pub is_ending: bool,
+    /// What cannot be read of it: it counts as not there.
+    pub fault: Option<Rejected>,
 }
 
 impl Watched for api::Vip {
@@ -37,22 +39,31 @@ impl Watched for api::Vip {
 
     fn parse(&self) -> Result<Self::Row, Rejected> {
         let subnet: SubnetName = require("spec.subnet", &self.spec.subnet)?;
+        let v4 = address("spec.v4ip", &self.spec.v4_ip, IpAddr::is_ipv4);
+        let v6 = address("spec.v6ip", &self.spec.v6_ip, IpAddr::is_ipv6);
+        let mac = parse("spec.macAddress", &self.spec.mac_address);
+        let faults = [v4.as_ref().err(), v6.as_ref().err(), mac.as_ref().err()];
+        let fault = faults.into_iter().flatten().next().cloned();
         let wanted = DualStack {
-            v4: address("spec.v4ip", &self.spec.v4_ip, IpAddr::is_ipv4)?,
-            v6: address("spec.v6ip", &self.spec.v6_ip, IpAddr::is_ipv6)?,
+            v4: v4.unwrap_or_default(),
+            v6: v6.unwrap_or_default(),
         };
         Ok(Vip {
             uid: uid(&self.metadata),
             reserved: reserved(self, &subnet),
             subnet,
             wanted,
-            mac: parse("spec.macAddress", &self.spec.mac_address)?,
+            mac: mac.unwrap_or_default(),
             is_ending: self.metadata.deletion_timestamp.is_some(),
+            fault,
         })
     }
 
     /// What is reserved stays so.
     fn complaint(vip: &Vip) -> Option<Rejected> {
+        if vip.fault.is_some() {
+            return vip.fault.clone();
+        }
         let reserved = vip.reserved.as_ref()?;
         let wanted = vip.wanted.iter();
         let mut moved = wanted.filter(|(family, it)| reserved.addresses.get(*family) != Some(it));

@@ -7,7 +7,9 @@ mod needy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use controller_index::{Allocation, Claimant, Index, IpPool, Provision, Record, Subnet};
+use controller_index::{
+    Allocation, Claimant, Index, IpPool, Provision, Record, RouterLink, Subnet,
+};
 use controller_ipam::{
     AllocateError, Claim, ClaimKey, Content, Ipam, SubnetPool, Succession, Uid, Usage, slot_range,
 };
@@ -377,6 +379,10 @@ fn pool(
         .map(|vpc| vpc.network.router.as_str());
     let slots = network.cidrs.values().filter_map(|cidr| slot_range(*cidr));
     let slots = slots.filter(|_| *name == settings.join);
+    // elsewhere an address of a node is like any other
+    let is_overlay_of_nodes = network.vpc == settings.default_vpc
+        && network.router_link == RouterLink::Connected
+        && subnet.provision == Provision::Network;
     SubnetPool {
         cidrs: network.cidrs,
         gateways: network.gateways,
@@ -385,7 +391,11 @@ fn pool(
             .pools_of(name)
             .map(|(pool, it)| (pool.clone(), it.ranges.clone()))
             .collect(),
-        forbidden: forbidden.clone(),
+        forbidden: if is_overlay_of_nodes {
+            forbidden.clone()
+        } else {
+            BTreeSet::new()
+        },
         router_mac: router.map(|router| index.inputs().router_mac(name, router)),
     }
 }

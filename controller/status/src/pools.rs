@@ -122,17 +122,22 @@ fn statuses(index: &Index, contents: &Contents) -> BTreeMap<IpPoolName, IpPoolSt
     let rejected = index.rejected().iter();
     let unusable = rejected.filter(|(object, _)| object.kind == Kind::IpPool);
     let unusable = unusable.filter_map(|(object, rejection)| {
+        let name = IpPoolName::new(object.name.clone()).ok()?;
+        let is_usable = index.ip_pools().get(&name).is_some();
         let status = IpPoolStatus {
             conditions: vec![ready(Some(rejection.why.to_string()))],
             ..IpPoolStatus::default()
         };
-        Some((IpPoolName::new(object.name.clone()).ok()?, status))
+        Some((name, status)).filter(|_| !is_usable)
     });
     usable.chain(unusable).collect()
 }
 
 /// What is wrong with the pool.
 fn fault(index: &Index, name: &IpPoolName, pool: &IpPool, content: &[&Content]) -> Option<String> {
+    if let Some(why) = &pool.fault {
+        return Some(why.to_string());
+    }
     let subnet = &pool.subnet;
     if index.subnets().get(subnet).is_none() {
         return Some(format!(

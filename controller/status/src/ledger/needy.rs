@@ -44,7 +44,7 @@ pub(super) fn needy(index: &Index, claimant: &Claimant) -> Option<Needy> {
         Claimant::Node(name) => of_node(index, name, index.nodes().get(name)?),
         Claimant::Vip(name) => {
             let vip = index.vips().get(name).filter(|vip| !vip.is_ending)?;
-            Some(of_vip(index, claimant, vip))
+            of_vip(index, claimant, vip)
         }
         Claimant::Unknown(_) => None,
     }
@@ -120,13 +120,18 @@ fn of_node(index: &Index, name: &NodeName, node: &Node) -> Option<Needy> {
     })
 }
 
-fn of_vip(index: &Index, claimant: &Claimant, vip: &Vip) -> Needy {
-    Needy {
+/// A VIP that cannot be read has what is recorded for it, or waits until it is mended.
+fn of_vip(index: &Index, claimant: &Claimant, vip: &Vip) -> Option<Needy> {
+    let held = index.record_of(claimant, &vip.uid).map(Record::allocation);
+    if held.is_none() && vip.fault.is_some() {
+        return None;
+    }
+    Some(Needy {
         claimant: claimant.clone(),
         uid: vip.uid.clone(),
         node: None,
         subnet: vip.subnet.clone(),
-        held: index.record_of(claimant, &vip.uid).map(Record::allocation),
+        held,
         annotated: vip.reserved.clone(),
         is_told: true,
         place: None,
@@ -134,7 +139,7 @@ fn of_vip(index: &Index, claimant: &Claimant, vip: &Vip) -> Needy {
         wish: exactly(vip.wanted),
         mac: vip.mac,
         pool: None,
-    }
+    })
 }
 
 fn exactly(addresses: DualStack<IpAddr>) -> Wish {

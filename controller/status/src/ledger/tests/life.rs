@@ -126,3 +126,26 @@ fn r04_the_end_of_a_pod_does_not_touch_its_successor() {
         ("next", record.addresses)
     );
 }
+
+#[test]
+fn a_pod_keeps_its_address_when_its_namespace_comes_to_another_subnet() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    let pods = [pod("a").build(), pod("b").build()];
+    index.apply(&pods[0]);
+    settle(&mut ledger, &mut index, &pods);
+    let spec = api::SubnetSpec {
+        cidr_block: "10.20.0.0/16".to_owned(),
+        namespaces: vec!["default".to_owned()],
+        ..Default::default()
+    };
+    index.apply(&api::Subnet::new("other", spec));
+    let running = pod("a").phase("Running").allocated("10.16.0.2");
+    index.apply(&running.build());
+    index.apply(&pods[1]);
+    settle(&mut ledger, &mut index, &pods);
+    let got = ["a", "b"].map(|pod| address_of(&index, pod).unwrap());
+    assert_eq!(got, ["10.16.0.2", "10.20.0.2"]);
+    let ports = index.inputs().ports.values();
+    let switches: Vec<_> = ports.map(|port| port.subnet.as_str()).collect();
+    assert_eq!(switches, ["ovn-default", "other"]);
+}

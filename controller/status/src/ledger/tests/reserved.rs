@@ -213,3 +213,124 @@ fn a_pool_that_is_deleted_gives_its_free_addresses_back_to_the_subnet() {
     assert_eq!(address_of(&index, "a").unwrap(), "10.16.0.2");
     assert_eq!(address_of(&index, "b").unwrap(), "10.16.0.3");
 }
+
+/// What the VIP was given, and its record.
+fn given(ledger: &mut Ledger, index: &mut Index, object: &api::Vip) -> (Recorded, api::Ip) {
+    index.apply(object);
+    let decisions = decide_all(ledger, index);
+    let given = recorded(&decisions).clone();
+    let record = reserve(index, object, &given);
+    (given, record)
+}
+
+#[test]
+fn a_vip_that_is_edited_into_nonsense_keeps_its_record_and_says_so() {
+    let object = vip("lb", &json!({"subnet": "ovn-default"}));
+    for (field, value) in [
+        ("macAddress", "x"),
+        ("v4ip", "nonsense"),
+        ("v6ip", "10.16.0.9"),
+    ] {
+        let (mut ledger, mut index) = (Ledger::default(), cluster());
+        let (given, record) = given(&mut ledger, &mut index, &object);
+        let mut edited = vip("lb", &json!({"subnet": "ovn-default", field: value}));
+        edited.status = Some(api::VipStatus {
+            v4_ip: given.addresses.to_string(),
+            mac: given.mac.to_string(),
+            ..Default::default()
+        });
+        let mut anew = cluster();
+        anew.apply(&record);
+        for (ledger, index) in [
+            (&mut ledger, &mut index),
+            (&mut Ledger::default(), &mut anew),
+        ] {
+            index.apply(&edited);
+            index.apply(&pod("a").build());
+            let decisions = decide_all(ledger, index);
+            assert_eq!(addresses(&decisions), [pair("a", "10.16.0.3")], "{field}");
+            let rejections = index.take_rejections();
+            let told = rejections[0].1.why.to_string();
+            assert!(told.contains(field) && told.contains(value), "{told}");
+        }
+        index.delete(&edited);
+        let decisions = decide_all(&mut ledger, &mut index);
+        assert!(
+            matches!(decisions.as_slice(), [Decision::Forget { .. }]),
+            "{decisions:?}"
+        );
+    }
+}
+
+#[test]
+fn a_new_vip_of_nonsense_gets_nothing() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    index.apply(&vip(
+        "lb",
+        &json!({"subnet": "ovn-default", "macAddress": "x"}),
+    ));
+    assert_eq!(decide_all(&mut ledger, &mut index), []);
+    assert_eq!(index.take_rejections().len(), 1);
+}
+
+#[test]
+fn a_pool_that_is_edited_into_nonsense_keeps_its_addresses_for_those_who_name_it() {
+    for garbled in ["10.16.0.5..10.16.0.2", "nonsense", ""] {
+        let (mut ledger, mut index) = (Ledger::default(), cluster());
+        let mut pool = ip_pool("red", &[garbled, "10.16.0.9"], &[]);
+        pool.status = Some(api::IpPoolStatus {
+            v4_available_range: "10.16.0.2,10.16.0.4..10.16.0.5".to_owned(),
+            v4_using_range: "10.16.0.3".to_owned(),
+            ..Default::default()
+        });
+        index.apply(&pool);
+        index.apply(&pod("a").build());
+        let named = |it| pod(it).annotated("ip_pool", "red").build();
+        index.apply(&named("b"));
+        let decisions = decide_all(&mut ledger, &mut index);
+        let mut got = addresses(&decisions);
+        got.sort();
+        assert_eq!(got, [pair("a", "10.16.0.6"), pair("b", "10.16.0.2")]);
+        let told = index.take_rejections()[0].1.why.to_string();
+        assert!(
+            told.contains("spec.ips") && told.contains(garbled),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn r10_an_address_of_a_node_is_given_to_nobody_in_the_overlay_of_the_nodes_alone() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    index.apply(&api::Vpc::new("tenant", api::VpcSpec::default()));
+    let specs = [
+        json!({}),
+        json!({"vpc": "tenant"}),
+        json!({"underlayGateway": true}),
+    ];
+    for (number, mut spec) in specs.into_iter().enumerate() {
+        let node: core::Node = serde_json::from_value(json!({
+            "metadata": {"name": format!("n{number}"), "uid": format!("uid-n{number}")},
+            "status": {"addresses": [
+                {"type": "InternalIP", "address": format!("10.2{number}.0.2")},
+            ]},
+        }))
+        .unwrap();
+        index.apply(&node);
+        spec["cidrBlock"] = json!(format!("10.2{number}.0.0/16"));
+        let spec = serde_json::from_value(spec).unwrap();
+        let subnet = format!("s{number}");
+        index.apply(&api::Subnet::new(&subnet, spec));
+        let pod = pod(&format!("p{number}")).annotated("logical_switch", &subnet);
+        index.apply(&pod.build());
+    }
+    let mut got = addresses(&decide_all(&mut ledger, &mut index));
+    got.retain(|(claimant, _)| claimant.starts_with("pod"));
+    got.sort();
+    let expected = [
+        ("p0", "10.20.0.3"),
+        ("p1", "10.21.0.2"),
+        ("p2", "10.22.0.2"),
+    ];
+    assert_eq!(got, expected.map(|(pod, address)| pair(pod, address)));
+}
