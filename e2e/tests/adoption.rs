@@ -102,6 +102,7 @@ fn r24_a_database_of_kube_ovn_becomes_ours_and_rows_of_others_stay_as_they_are()
         ensure!(identities(lab)? == rows, "other rows: {rows:#?}");
         foreign_stay(lab, &foreign)?;
         owners_are_set(lab)?;
+        acls_are_ours_or_gone(lab)?;
         macs_are_recorded(lab).await?;
         addresses_are_kept(lab).await?;
         routes_went_when_policies_came(&monitor)?;
@@ -229,9 +230,14 @@ fn identities(lab: &Lab) -> Result<Vec<String>> {
         ("Logical_Router_Port", "_uuid,name,mac,networks"),
         ("Logical_Switch_Port", "_uuid,name"),
         ("Load_Balancer", "_uuid,name,protocol"),
+        ("ACL", "_uuid,priority,match,action,log,severity,name"),
     ] {
         let listed = list(lab, columns, table)?.into_iter();
         let kept = listed.filter(|line| !line.contains("dead.default"));
+        // a network that is no longer allowed, and a subnet that is no longer private
+        let is_former =
+            |it: &String| it.contains("10.77.") || it.contains("drop") && it.contains("blue");
+        let kept = kept.filter(|it| !is_former(it));
         // those of sessions are new
         lines.extend(kept.filter(|line| !line.contains("session")));
     }
@@ -257,6 +263,7 @@ fn foreign(lab: &Lab) -> Result<Vec<String>> {
         ),
         ("Port_Group", "_uuid,name,ports,external_ids"),
         ("Load_Balancer", "_uuid,name,vips,external_ids"),
+        ("ACL", "_uuid,priority,match,action,external_ids"),
         (
             "Logical_Router_Policy",
             "_uuid,priority,match,action,nexthops,external_ids",
@@ -313,6 +320,16 @@ fn owners_are_set(lab: &Lab) -> Result<()> {
     ensure!(config == "{}", "OVN would choose addresses: {config}");
     let dead = lab.nbctl(["--bare", "find", "Logical_Switch_Port", "name=dead.default"])?;
     ensure!(dead.is_empty(), "a pod that is gone has a port: {dead}");
+    Ok(())
+}
+
+/// Those of the subnet that is private; what lets nodes into the other is not for us to judge.
+fn acls_are_ours_or_gone(lab: &Lab) -> Result<()> {
+    let acls = list(lab, "priority,match,action,name,external_ids", "ACL")?;
+    let is_former = |it: &&String| it.contains("10.77.") || it.contains("blue");
+    ensure!(acls.iter().find(is_former).is_none(), "there are {acls:#?}");
+    let ours = acls.iter().filter(|it| it.contains("subnet/green"));
+    ensure!(ours.count() == 4 && acls.len() == 6, "there are {acls:#?}");
     Ok(())
 }
 

@@ -2,12 +2,15 @@
 //!
 //! A row that we want and that is there, of nobody, gets our owner and what else it lacks, and stays
 //! the same row. The routes by which Kube-OVN leads pods to nodes, which our policies take the place
-//! of, go in the transaction that brings those.
+//! of, go in the transaction that brings those. ACLs by which Kube-OVN made a subnet private go where
+//! the subnet is no longer so, or they are not what they should be.
 
 use controller_index::Inputs;
+use model::priority::{ACL_NODE, ACL_SUBNET, ACL_SUBNET_DROP};
 use model::{MacAddr, Owner, SubnetName};
-use ovn::nb::logical_router_port as lrp;
-use ovn::{RowKey, Rows, View};
+use ovn::acl::Direction;
+use ovn::nb::{self, logical_router_port as lrp};
+use ovn::{Row, RowKey, Rows, View};
 
 /// The MACs of router ports that Kube-OVN made and that are not recorded yet. They must be before
 /// the ports are ours, or those would get other ones.
@@ -35,7 +38,46 @@ pub(crate) fn actual(view: &View, inputs: &Inputs, owner: &Owner, desired: &Rows
     if *owner == Owner::Vpc(inputs.settings.default_vpc.clone()) {
         actual.extend(legacy_routes(view, inputs));
     }
+    if let Owner::Subnet(name) = owner {
+        actual.extend(legacy_acls(view, inputs, name));
+    }
     actual
+}
+
+/// The ACLs of nobody on the subnet's switch that read as those of a private subnet of Kube-OVN.
+fn legacy_acls(view: &View, inputs: &Inputs, name: &SubnetName) -> Rows {
+    if !inputs.subnets.contains_key(name) {
+        return Rows::new();
+    }
+    let switch = RowKey::LogicalSwitch(name.to_string());
+    let acls = view.adoptable_acls(&switch);
+    acls.filter(|(key, row)| is_legacy_acl(name, key, row))
+        .collect()
+}
+
+/// What drops bears the subnet's name, and what lets networks in is spelled as Kube-OVN spells it.
+/// What lets nodes in stays, since it is there for NetworkPolicies, too; but not where it names the
+/// networks of both families at once, which OVN cannot read.
+fn is_legacy_acl(name: &SubnetName, key: &RowKey, row: &Row) -> bool {
+    let RowKey::Acl {
+        direction: Direction::ToLport,
+        priority,
+        matches,
+        ..
+    } = key
+    else {
+        return false;
+    };
+    let is_named = row.get(nb::acl::NAME).flatten().as_deref() == Some(name.as_str());
+    let is_spelled = ["ip4.src==", "ip6.src=="]
+        .iter()
+        .any(|it| matches.trim_start_matches('(').starts_with(it));
+    match u16::try_from(*priority) {
+        Ok(ACL_SUBNET_DROP) => matches == "ip" && is_named,
+        Ok(ACL_SUBNET) => is_spelled,
+        Ok(ACL_NODE) => is_spelled && matches.contains(','),
+        Ok(_) | Err(_) => false,
+    }
 }
 
 /// Routes to nodes, and of pods and subnets by nodes: of nobody, in the default router, and with an

@@ -50,6 +50,16 @@ impl RowKey {
         nb::acl::DIRECTION.name,
     ];
 
+    /// No ACL of `parent` comes before it.
+    pub(crate) fn first_acl(parent: Self) -> Self {
+        Self::Acl {
+            parent: Box::new(parent),
+            direction: Direction::FromLport,
+            priority: i64::MIN,
+            matches: String::new(),
+        }
+    }
+
     /// The table that the row is in.
     pub const fn table(&self) -> &'static Table {
         match self {

@@ -102,6 +102,15 @@ impl View {
         self.row(uuid).map(|(_, row)| row)
     }
 
+    /// The ACLs of a switch or a group of ports that have no owner and may get one.
+    pub fn adoptable_acls(&self, parent: &RowKey) -> impl Iterator<Item = (RowKey, Row)> {
+        let is_of_parent =
+            |key: &&RowKey| matches!(key, RowKey::Acl { parent: it, .. } if **it == *parent);
+        let from = self.by_key.range(RowKey::first_acl(parent.clone())..);
+        let keys = from.map(|(key, _)| key).take_while(is_of_parent);
+        keys.filter_map(|key| Some((key.clone(), self.adoptable(key)?)))
+    }
+
     /// Every row without an owner that may get one.
     pub fn all_adoptable(&self) -> impl Iterator<Item = (RowKey, Row)> {
         let adoptable = self.seen.iter().filter(|(_, seen)| seen.is_adoptable);
