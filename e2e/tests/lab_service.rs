@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use api::Subnet;
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use kube::api::{Api, DeleteParams, PostParams};
 use model::IpFamily;
@@ -62,6 +63,46 @@ fn cluster_ip(version: OvnVersion) {
         drop(cluster);
         Ok(())
     });
+}
+
+#[test]
+fn c2_a_cluster_ip_works_inside_a_private_subnet_and_leads_nobody_else_into_it() {
+    let options = LabOptions::on(OvnVersion::V25_03).families(Families::Dual);
+    lab::run(options.with_api_server(), async |lab| {
+        let cluster = Cluster::start(lab).await?;
+        create_private_subnet(lab, "10.31.0.0/16,fd00:31::/112").await?;
+        let inside =
+            |name: &str| pod(name).annotation("ovn.kubernetes.io/logical_switch", "private");
+        let server = cluster.run_pod(inside("server"), "n1").await?;
+        let client = cluster.run_pod(inside("client"), "n2").await?;
+        let outside = cluster.run_pod(pod("outside"), "n1").await?;
+        let addresses = create_service(lab).await?;
+        for family in lab.families().all() {
+            let backend = Backend::listen(&server, *family)?;
+            create_slice(lab, &backend, client.address(*family)?).await?;
+            let vip = addresses.iter().find(|it| IpFamily::of(**it) == *family);
+            let vip = *vip.context("the service has an address of each family")?;
+            wait_until("the VIP leads to the pod", PATIENCE, async || {
+                backend.answers(&client, vip, SMALL)
+            })
+            .await?;
+            backend.answers(&client, vip, LARGE)?;
+            let called = backend.answers(&outside, vip, SMALL);
+            ensure!(called.is_err(), "somebody outside can call");
+        }
+        drop(cluster);
+        Ok(())
+    });
+}
+
+async fn create_private_subnet(lab: &Lab, cidrs: &str) -> Result<()> {
+    let subnet: Subnet = serde_json::from_value(json!({
+        "apiVersion": "kubeovn.io/v1", "kind": "Subnet", "metadata": {"name": "private"},
+        "spec": {"cidrBlock": cidrs, "private": true},
+    }))?;
+    let subnets: Api<Subnet> = Api::all(lab.api_server()?.client()?);
+    subnets.create(&PostParams::default(), &subnet).await?;
+    Ok(())
 }
 
 /// What listens behind one family of the service.
