@@ -138,10 +138,12 @@ pub struct SubnetSpec {
     #[schemars(range(min = 1, max = 2_147_483_647))]
     #[x_kube(validation = rule::free_table("policyRoutingTableID"))]
     pub policy_routing_table_id: Option<i64>,
-    /// Whether traffic from outside the subnet is dropped.
+    /// Whether the pods of this subnet talk to each other alone: others can neither open
+    /// connections to them nor they to others, but for nodes, which can to them, and for the networks
+    /// of `allowSubnets`.
     #[serde(default)]
     pub private: bool,
-    /// CIDRs that a private subnet still talks to.
+    /// CIDRs that a private subnet talks to in both directions, such as that of the cluster's DNS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 2048),
