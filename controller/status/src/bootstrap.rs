@@ -1,15 +1,19 @@
 //! The objects that exist in every cluster: the default VPC, its default subnet, the join subnet.
+//!
+//! Those that exist are left as they are, with one exception: a subnet of one family gets the other
+//! when the program is started with networks of both.
 
 use std::net::IpAddr;
 
 use api::{Subnet, SubnetSpec, Vpc, VpcSpec};
 use controller_index::protocol;
 use controller_ipam::slot_range;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
-use model::{AddressRange, CidrPair, DualStack, SubnetName, VpcName};
+use model::{AddressRange, CidrPair, DualStack, IpFamily, SubnetName, VpcName};
+use serde_json::{Value, json};
 
-/// The objects to create where they are missing. Those that exist are left as they are.
+/// The objects to create where they are missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bootstrap {
     pub vpc: VpcName,
@@ -31,14 +35,18 @@ pub struct Network {
 // === impl Bootstrap ===
 
 impl Bootstrap {
-    /// Creates what is missing.
+    /// Creates what is missing, and gives subnets a family that they lack.
     ///
     /// # Errors
     /// When the API server refuses, for one because the CRDs are not installed.
     pub async fn ensure(&self, client: &Client) -> Result<(), kube::Error> {
         create(client, &self.vpc_object()).await?;
-        create(client, &self.join_subnet()).await?;
-        create(client, &self.pod_subnet()).await
+        for subnet in [self.join_subnet(), self.pod_subnet()] {
+            if create(client, &subnet).await? == Created::Before {
+                widen(client, &subnet).await?;
+            }
+        }
+        Ok(())
     }
 
     fn vpc_object(&self) -> Vpc {
@@ -102,7 +110,14 @@ impl Network {
     }
 }
 
-async fn create<K>(client: &Client, object: &K) -> Result<(), kube::Error>
+/// When an object was created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Created {
+    Now,
+    Before,
+}
+
+async fn create<K>(client: &Client, object: &K) -> Result<Created, kube::Error>
 where
     K: kube::Resource<DynamicType = ()>
         + Clone
@@ -114,9 +129,58 @@ where
     match objects.create(&PostParams::default(), object).await {
         Ok(_) => {
             tracing::info!(kind = %K::kind(&()), name = object.name_any(), "Created a default object");
-            Ok(())
+            Ok(Created::Now)
         }
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Created::Before),
         Err(error) => Err(error),
     }
 }
+
+/// Gives the subnet of that name the family that it lacks. Where somebody edits it meanwhile, the
+/// next attempt does.
+async fn widen(client: &Client, wanted: &Subnet) -> Result<(), kube::Error> {
+    let subnets: Api<Subnet> = Api::all(client.clone());
+    let name = wanted.name_any();
+    let found = subnets.get_opt(&name).await?;
+    let Some(patch) = found.and_then(|found| widened(&found, wanted)) else {
+        return Ok(());
+    };
+    tracing::info!(name, %patch, "Giving a subnet its second family");
+    let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+    subnets.patch(&name, &params, &patch).await.map(drop)
+}
+
+/// What to write into a subnet that has one of the networks that are wanted and not the other.
+fn widened(found: &Subnet, wanted: &Subnet) -> Option<Value> {
+    let (found, version) = (&found.spec, found.metadata.resource_version.as_deref());
+    let cidrs: CidrPair = found.cidr_block.parse().ok()?;
+    let all: CidrPair = wanted.spec.cidr_block.parse().ok()?;
+    let (family, _) = cidrs.iter().next().filter(|_| !cidrs.is_dual_stack())?;
+    let is_a_part = all.is_dual_stack() && cidrs.get(family) == all.get(family);
+    let former: DualStack<IpAddr> = found.gateway.parse().ok().unwrap_or_default();
+    let mut gateways: DualStack<IpAddr> = wanted.spec.gateway.parse().ok()?;
+    if let Some(gateway) = former.get(family) {
+        *gateways.get_mut(family) = Some(*gateway);
+    }
+    let of_other = |text: &&String| {
+        let range: Option<AddressRange> = text.parse().ok();
+        range.is_some_and(|range| IpFamily::of(range.start()) != family)
+    };
+    let added = wanted.spec.exclude_ips.iter().filter(of_other);
+    let excludes: Vec<&String> = found.exclude_ips.iter().chain(added).collect();
+    let patch = || {
+        json!({
+            "metadata": {"resourceVersion": version},
+            "spec": {
+                "protocol": protocol(&all),
+                "cidrBlock": all.to_string(),
+                "gateway": gateways.to_string(),
+                "excludeIps": excludes,
+            },
+        })
+    };
+    is_a_part.then(patch)
+}
+
+#[cfg(test)]
+mod tests;
