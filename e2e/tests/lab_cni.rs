@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use testkit::{
-    Cluster, Families, Lab, LabOptions, OvnVersion, lab,
+    Cluster, Families, Fault, Lab, LabOptions, OvnVersion, lab,
     objects::pod,
     sandbox::Reply,
     traffic::{ping, wait_for_ping},
@@ -59,12 +59,18 @@ fn r20_del_succeeds_when_pod_api_server_and_namespace_are_gone() {
         let ports = ports(lab)?;
         let a = cluster.run_pod(pod("a"), "n1").await?;
         lab.api_server()?.delete_pod(&a.object).await?;
+        let stopped = "kill api-server".parse::<Fault>()?.inject(&cluster)?;
+        a.netns().delete()?;
 
-        let late = a.sandbox.invocation("DEL")?.env("CNI_NETNS", "");
-        let reply = Reply::of(&late)?;
-        assert!(reply.success, "{}", reply.output);
-        assert_eq!(self::ports(lab)?, ports);
-        Ok(())
+        // as kubelet passes it, and as a runtime does that knows that it is gone
+        for netns in [a.netns().path().to_str(), None] {
+            let netns = netns.unwrap_or_default();
+            let late = a.sandbox.invocation("DEL")?.env("CNI_NETNS", netns);
+            let reply = Reply::of(&late)?;
+            assert!(reply.success, "{netns}: {}", reply.output);
+            assert_eq!(self::ports(lab)?, ports);
+        }
+        stopped.end()
     });
 }
 

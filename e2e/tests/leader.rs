@@ -9,8 +9,14 @@ use kube::api::{Api, Patch, PatchParams};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use testkit::{
-    Cluster, Lab, LabOptions, OvnVersion, command::Invocation, lab, objects::pod, ovn::Programs,
-    process::Process, wait_until,
+    Cluster, Lab, LabOptions, OvnVersion,
+    command::Invocation,
+    lab,
+    objects::pod,
+    ovn::Programs,
+    process::Process,
+    versions::{changed, settled_versions, versions},
+    wait_until,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -18,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const MUTE: Duration = Duration::from_mins(1);
 const NOBODY: &str = "";
 const LEASE_SECONDS: u64 = 3;
+/// Longer than counters may wait before they are written.
+const QUIET: Duration = Duration::from_secs(6);
 const FIRST_ADMIN: u16 = 10660;
 const SECOND_ADMIN: u16 = 10661;
 const LEADER_ADDRESS: &str = "ovn.kubernetes.io/leader-address";
@@ -86,8 +94,11 @@ fn a_leader_that_was_stopped_and_goes_on_touches_nothing_of_its_successor() {
             Ok(())
         })
         .await?;
+        let before = settled_versions(lab, QUIET).await?;
         first.signal(Signal::SIGCONT)?;
         wait_for_surrender(&mut first).await?;
+        let stale = changed(&before, &versions(lab).await?);
+        ensure!(stale.is_empty(), "it wrote {stale:?}");
         wait_for_port(lab, "c").await?;
         wait_until("the monitor sees the next port", PATIENCE, async || {
             ensure!(written()?.contains("c.default"), "it does not");

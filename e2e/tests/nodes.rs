@@ -4,11 +4,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use futures::future::try_join_all;
 use k8s_openapi::api::{core::v1::Node, events::v1::Event};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
+use serde_json::json;
 use testkit::{
     Cluster, Fault, Lab, LabOptions, OvnVersion, fault::Part, lab, objects, objects::pod,
     wait_until,
@@ -127,6 +129,77 @@ fn a_node_that_cannot_be_used_is_told_and_keeps_no_pod_waiting() {
         })
         .await
     });
+}
+
+/// Some patch, one replaces what he has read, and one takes all annotations for his.
+#[test]
+fn r12_nobodys_annotations_of_a_node_are_lost_while_several_write_them() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::start_without_daemons(lab).await?;
+        let names: Vec<_> = (0..20).map(|number| format!("m{number}")).collect();
+        let write = names.iter().enumerate().map(|(number, name)| async move {
+            let addresses = format!("192.0.2.{}", number + 20).parse()?;
+            let node = objects::node(name, &addresses);
+            lab.api_server()?.create_node(&node).await?;
+            annotate(lab, name, "one").await?;
+            read_and_replace(lab, name, "two").await?;
+            annotate(lab, name, "three").await
+        });
+        try_join_all(write).await?;
+        for name in &names {
+            wait_for_keys(lab, name, &["one", "two", "three"]).await?;
+        }
+        let before = address_of(lab, "m0").await?;
+        let mut node = nodes(lab)?.get("m0").await?;
+        *node.annotations_mut() = [("mine".to_owned(), "kept".to_owned())].into();
+        node.metadata.resource_version = None;
+        nodes(lab)?
+            .replace("m0", &PostParams::default(), &node)
+            .await?;
+        wait_for_keys(lab, "m0", &["mine"]).await?;
+        assert_eq!(address_of(lab, "m0").await?, before);
+        drop(cluster);
+        Ok(())
+    });
+}
+
+/// Waits until the node has these annotations, and ours.
+async fn wait_for_keys(lab: &Lab, name: &str, keys: &[&str]) -> Result<()> {
+    let nodes = nodes(lab)?;
+    wait_until("the annotations are there", PATIENCE, async || {
+        let node = nodes.get(name).await?;
+        let found = node.annotations();
+        let ours = ["ip_address", "mac_address", "cidr", "gateway", "port_name"];
+        let mut ours = ours
+            .map(|key| format!("ovn.kubernetes.io/{key}"))
+            .into_iter();
+        let has_ours = ours.all(|key| found.contains_key(&key));
+        let has_all = keys.iter().all(|key| found.contains_key(*key));
+        ensure!(has_ours && has_all, "{name} has {found:?}");
+        Ok(())
+    })
+    .await
+}
+
+async fn annotate(lab: &Lab, name: &str, key: &str) -> Result<()> {
+    let patch = json!({"metadata": {"annotations": {key: "kept"}}});
+    let params = PatchParams::default();
+    let patch = Patch::Merge(patch);
+    nodes(lab)?.patch(name, &params, &patch).await?;
+    Ok(())
+}
+
+/// As controllers do that know nothing of patches.
+async fn read_and_replace(lab: &Lab, name: &str, key: &str) -> Result<()> {
+    let nodes = nodes(lab)?;
+    wait_until("nobody writes in between", PATIENCE, async || {
+        let mut node = nodes.get(name).await?;
+        node.annotations_mut().insert(key.into(), "kept".into());
+        nodes.replace(name, &PostParams::default(), &node).await?;
+        Ok(())
+    })
+    .await
 }
 
 fn nodes(lab: &Lab) -> Result<Api<Node>> {

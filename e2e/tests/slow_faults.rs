@@ -56,7 +56,8 @@ fn pods_come_and_go_again_after_a_minute_without_the_api_server() {
     });
 }
 
-/// No packet is lost, no `ADD` fails afterwards, no address is given twice, nothing is left.
+/// No `ADD` fails afterwards, no address is given twice, nothing is left. How many fail within, and
+/// how many packets are lost, is told.
 async fn under_load(
     lab: &Lab,
     name: &str,

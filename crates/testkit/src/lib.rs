@@ -42,6 +42,7 @@ pub mod sandbox;
 pub mod supervisor;
 pub mod tell;
 pub mod traffic;
+pub mod versions;
 pub mod wait;
 pub mod wired;
 
