@@ -1,4 +1,7 @@
 //! What subnets and VPCs say about themselves, as a function of what is known about them.
+//!
+//! An object has no conditions before its rows are committed. Kube-OVN writes `Unknown` meanwhile; to
+//! whoever waits for `True` the two are the same, and it would be one more write for each object.
 
 use std::collections::BTreeSet;
 
