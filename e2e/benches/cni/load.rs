@@ -12,7 +12,8 @@ use tokio::runtime::Handle;
 use crate::{
     NODE,
     call::{Call, Memory, call},
-    tell,
+    line::tell,
+    times::Times,
     usage::Process,
 };
 
@@ -48,9 +49,6 @@ pub(crate) struct Measured {
     /// Time of the daemon's threads over the ADDs.
     pub(crate) daemon_ms: f64,
 }
-
-/// Milliseconds, sorted.
-pub(crate) struct Times(Vec<f64>);
 
 /// The laboratory under load.
 pub(crate) struct Load<'lab> {
@@ -111,27 +109,6 @@ impl Level {
     }
 }
 
-// === impl Times ===
-
-impl Times {
-    pub(crate) fn new(times: impl IntoIterator<Item = f64>) -> Self {
-        let mut times: Vec<f64> = times.into_iter().collect();
-        times.sort_by(f64::total_cmp);
-        Self(times)
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The smallest time that so many percent do not exceed.
-    pub(crate) fn percentile(&self, percent: usize) -> f64 {
-        let rank = (self.0.len() * percent).div_ceil(100);
-        let time = self.0.get(rank.saturating_sub(1));
-        time.copied().unwrap_or(f64::NAN)
-    }
-}
-
 // === impl Load ===
 
 impl<'lab> Load<'lab> {
@@ -156,10 +133,10 @@ impl<'lab> Load<'lab> {
         let before = self.daemon.cpu_ms()?;
         let attached = at_once(level.at_once, waiting, |pod| self.add(pod))?;
         let daemon_ms = self.daemon.cpu_ms()? - before;
-        let add = Times::new(attached.iter().filter_map(|pod| pod.took));
+        let add: Times = attached.iter().filter_map(|pod| pod.took).collect();
 
         let released = at_once(level.at_once, attached, del)?;
-        let del = Times::new(released.iter().filter_map(|pod| pod.took));
+        let del = released.iter().filter_map(|pod| pod.took).collect();
         at_once(CLEANERS, released, |pod| self.remove(pod))?;
         self.lab.sync()?;
         let measured = Measured {

@@ -18,17 +18,18 @@
 //! - `load`: of the host over the last minute before and after.
 
 mod call;
+mod line;
 mod load;
 mod plugin;
+mod times;
 mod usage;
 
-use std::fs;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Map, Value, json};
 use testkit::{Cluster, Lab, LabOptions, OvnVersion, lab};
 
 use crate::{
+    line::{host_load, report, rounded},
     load::{Level, Load},
     usage::Process,
 };
@@ -91,26 +92,4 @@ async fn measure(lab: &Lab) -> Result<Value> {
     });
     figures.extend(line.as_object().cloned().unwrap_or_default());
     Ok(figures.into())
-}
-
-/// As much as means something.
-fn rounded(figure: f64) -> Value {
-    json!((figure * 100.0).round() / 100.0)
-}
-
-/// The first figure of `/proc/loadavg`.
-fn host_load() -> Result<f64> {
-    let text = fs::read_to_string("/proc/loadavg")?;
-    let first = text.split(' ').next().context("a load has figures")?;
-    Ok(first.parse()?)
-}
-
-#[expect(clippy::print_stdout, reason = "the result of a benchmark")]
-fn report(line: &Value) {
-    println!("{line}");
-}
-
-#[expect(clippy::print_stderr, reason = "the progress of a benchmark")]
-fn tell(line: &str) {
-    eprintln!("{line}");
 }

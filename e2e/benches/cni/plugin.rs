@@ -7,7 +7,7 @@ use testkit::{Cluster, Lab, objects};
 use crate::{
     NODE,
     call::{Memory, call},
-    load::Times,
+    times::Times,
 };
 
 const TIMED: usize = 300;
@@ -32,7 +32,7 @@ pub(crate) async fn measure(lab: &Lab, cluster: &Cluster<'_>) -> Result<Plugin> 
         "server_socket": lab.node(NODE)?.directory().join("daemon.sock"),
     });
     let status = sandbox.invocation("STATUS")?.input(config.to_string());
-    let mut times = Vec::new();
+    let mut times: Vec<f64> = Vec::new();
     for _ in 0..TIMED {
         let called = call(&status, Memory::Unseen)?;
         ensure!(called.success, "STATUS failed: {}", called.output);
@@ -47,7 +47,7 @@ pub(crate) async fn measure(lab: &Lab, cluster: &Cluster<'_>) -> Result<Plugin> 
     }
     lab.api_server()?.delete_pod(&pod).await?;
     Ok(Plugin {
-        milliseconds: Times::new(times).percentile(50),
+        milliseconds: Times::from_iter(times).percentile(50),
         mib,
     })
 }

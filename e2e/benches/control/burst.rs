@@ -6,8 +6,8 @@ use futures::{StreamExt, stream};
 use tokio::time::Instant;
 
 use crate::{
+    line::tell,
     pods::{Pods, Seen},
-    tell,
     times::Times,
     world::{self, AT_ONCE, World},
 };
@@ -77,13 +77,14 @@ impl Created {
         let pairs: Vec<(&Instant, Instant)> = self.calls.iter().filter_map(when).collect();
         let last = pairs.iter().map(|(_, seen)| *seen).max();
         let last = last.unwrap_or(self.begun);
+        let times = pairs.into_iter();
+        let times: Times = times
+            .map(|(called, seen)| seen.duration_since(*called))
+            .collect();
         Allocated {
             span: last.duration_since(self.begun),
-            missing: self.calls.len() - pairs.len(),
-            times: pairs
-                .into_iter()
-                .map(|(called, seen)| seen.duration_since(*called))
-                .collect(),
+            missing: self.calls.len() - times.count(),
+            times,
         }
     }
 }

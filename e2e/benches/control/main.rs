@@ -6,9 +6,12 @@
 //! 50 subnets that have a namespace each. `--pods 300` is a short trial.
 //!
 //! - `create_only_per_s`: pods created in a second, by 64 at a time, while no controller runs.
+//!   `create_only_cpu_ms_a_pod`: user and system time that each program used for one of them; those
+//!   of a name together; `bench` is who creates the pods and looks at them.
 //! - `pods_per_s`: the same pods, created in the same way on the same API server, with a
 //!   controller, from the first call to when the last was seen to be `allocated`.
-//!   `loaded_p99_ms`: of these, from the call to that.
+//!   `loaded_p99_ms`: of these, from the call to that. `pods_cpu_ms_a_pod`: of each program, as
+//!   above, until the last was seen.
 //! - `cpu_ms_a_pod`: user and system time of the controller over these, until NB has their ports,
 //!   `nb_txns` the transactions of NB in that time as its server counts them (the canary's
 //!   included), and `nb_rows` the rows that there are then. `rss_mib`: the controller's memory then.
@@ -22,19 +25,25 @@
 //!   before and after, over a minute.
 
 mod burst;
+mod children;
+#[path = "../cni/line.rs"]
+mod line;
 mod measure;
 mod northbound;
 mod pods;
+#[path = "../cni/times.rs"]
 mod times;
 #[path = "../cni/usage.rs"]
 mod usage;
 mod world;
 
-use std::{env, fs};
+use std::env;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use testkit::{LabOptions, OvnVersion, lab};
+
+use crate::line::{host_load, report};
 
 /// How many pods, where the variable `CONTROL_PODS` does not say it.
 const SIZES: [usize; 2] = [2_000, 10_000];
@@ -62,21 +71,4 @@ fn sizes() -> Result<Vec<usize>> {
         Ok(pods) => Ok(vec![pods.parse().context("CONTROL_PODS is no number")?]),
         Err(_unset) => Ok(SIZES.to_vec()),
     }
-}
-
-/// The first figure of `/proc/loadavg`.
-fn host_load() -> Result<f64> {
-    let text = fs::read_to_string("/proc/loadavg")?;
-    let first = text.split(' ').next().context("a load has figures")?;
-    Ok(first.parse()?)
-}
-
-#[expect(clippy::print_stdout, reason = "the result of a benchmark")]
-fn report(line: &Value) {
-    println!("{line}");
-}
-
-#[expect(clippy::print_stderr, reason = "the progress of a benchmark")]
-fn tell(line: &str) {
-    eprintln!("{line}");
 }

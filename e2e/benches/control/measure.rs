@@ -9,10 +9,11 @@ use tokio::time::Instant;
 
 use crate::{
     burst::{self, per_second},
+    children::Children,
+    line::{rounded, tell},
     northbound::{Names, Northbound},
     pods::{Pods, Seen},
-    tell,
-    times::{Times, rounded},
+    times::Times,
     usage::Process,
     world::{self, World},
 };
@@ -89,13 +90,23 @@ impl Run<'_> {
         self.figures.insert(key.to_owned(), value);
     }
 
+    fn note_cpu(&mut self, key: &str, before: &Children, pods: usize) -> Result<()> {
+        let pods = to_float(pods)?;
+        let used = before.used()?.into_iter();
+        let used = used.map(|(name, milliseconds)| (name, rounded(milliseconds / pods)));
+        self.note(key, used.collect::<Figures>().into());
+        Ok(())
+    }
+
     /// Without a controller; leaves no pod.
     async fn create_only(&mut self) -> Result<()> {
         burst::create(self.world, WARM_UP).await;
         self.no_pods().await?;
+        let children = Children::new()?;
         let created = burst::create(self.world, self.count).await;
         self.failed += created.refused;
         self.note("create_only_per_s", rounded(created.rate()));
+        self.note_cpu("create_only_cpu_ms_a_pod", &children, self.count)?;
         self.no_pods().await
     }
 
@@ -127,12 +138,14 @@ impl Run<'_> {
         tell(&format!("{} pods: the controller is at rest", self.count));
         let controller = self.controller()?;
         let (cpu, transactions) = (controller.cpu_ms()?, self.nb.transactions()?);
+        let children = Children::new()?;
         let created = burst::create(self.world, self.count).await;
         let allocated = created.allocated(self.pods).await;
         self.failed += created.refused + allocated.missing;
         let count = self.count - created.refused - allocated.missing;
         self.note("pods_per_s", rounded(per_second(count, allocated.span)));
-        self.note("loaded_p99_ms", allocated.times.percentile(99));
+        self.note("loaded_p99_ms", rounded(allocated.times.percentile(99)));
+        self.note_cpu("pods_cpu_ms_a_pod", &children, count)?;
         let all = self.ports();
         let ports = &mut self.nb.ports;
         let has_all = |names: &Names| names.has_all(&all);
@@ -160,8 +173,8 @@ impl Run<'_> {
             times.push(self.one(&format!("one-{number}"), number).await?);
         }
         let times: Times = times.into_iter().collect();
-        self.note("one_p50_ms", times.percentile(50));
-        self.note("one_p99_ms", times.percentile(99));
+        self.note("one_p50_ms", rounded(times.percentile(50)));
+        self.note("one_p99_ms", rounded(times.percentile(99)));
         Ok(())
     }
 
@@ -184,7 +197,7 @@ impl Run<'_> {
             times.push(seen.duration_since(begun));
         }
         let times: Times = times.into_iter().collect();
-        self.note("subnet_add_ms", times.percentile(50));
+        self.note("subnet_add_ms", rounded(times.percentile(50)));
         Ok(())
     }
 
@@ -205,8 +218,8 @@ impl Run<'_> {
         }
         let (added, deleted): (Times, Times) =
             (added.into_iter().collect(), deleted.into_iter().collect());
-        self.note("node_add_ms", added.percentile(50));
-        self.note("node_del_ms", deleted.percentile(50));
+        self.note("node_add_ms", rounded(added.percentile(50)));
+        self.note("node_del_ms", rounded(deleted.percentile(50)));
         Ok(())
     }
 
