@@ -11,6 +11,7 @@ use kit::shutdown::Shutdown;
 use model::Owner;
 use ovn::{Change, View, diff, operations};
 use ovsdb::{ChangeSet, Changes, Client, Outcome, Rejection, Transaction, Uuid};
+use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::adoption;
@@ -18,11 +19,14 @@ use crate::metrics::Metrics;
 
 /// About so many changes go into one transaction (the knee of the cost curve of `ovsdb-server`).
 const BATCH: usize = 100;
+/// So many owners without a change are compared before others get the index, and a thread.
+const GLANCE: usize = 200;
 /// For each change of a transaction, how long the next one waits for company unless it is full: a
-/// transaction costs northd more than the changes in it. A few changes now and then wait for
-/// nobody; of more than 200 a second, those of [`LONGEST_REST`] go together.
-const REST: Duration = Duration::from_millis(5);
-const LONGEST_REST: Duration = Duration::from_millis(50);
+/// transaction costs northd more than the changes in it (all its logical flows, where it brings the
+/// first pod of a subnet to a node). A few changes now and then wait for nobody; of more than 125 a
+/// second, those of [`LONGEST_REST`] go together.
+const REST: Duration = Duration::from_millis(8);
+const LONGEST_REST: Duration = Duration::from_millis(250);
 /// How soon owners are tried again whose transaction failed for a reason that may pass.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often everything is compared, in case a change went unnoticed.
@@ -77,6 +81,14 @@ impl Stage {
             Self::Waiting | Self::Running => BATCH,
             Self::Adopting => usize::MAX,
         }
+    }
+}
+
+// === impl Batch ===
+
+impl Batch {
+    fn is_glance(&self) -> bool {
+        self.changes.is_empty() && self.owners.len() >= GLANCE
     }
 }
 
@@ -203,8 +215,9 @@ impl Sync {
         }
     }
 
-    /// Plans dirty owners, parents first, until their changes fill a transaction. All of it from
-    /// one state of the index, so that no row needs a row of an owner that is not known to be dirty.
+    /// Plans dirty owners, parents first, until their changes fill a transaction, or until many have
+    /// none. All of it from one state of the index, so that no row needs a row of an owner that is
+    /// not known to be dirty.
     /// `None` while what there is waits for more.
     fn next_batch(&mut self) -> Option<Batch> {
         let shared = self.index.clone();
@@ -217,7 +230,7 @@ impl Sync {
             return None;
         }
         let mut batch = Batch::default();
-        while batch.changes.len() < self.stage.batch() {
+        while batch.changes.len() < self.stage.batch() && !batch.is_glance() {
             let Some(owner) = self.dirty.pop_first() else {
                 break;
             };
@@ -257,7 +270,8 @@ impl Sync {
 
     async fn commit(&mut self, batch: Batch) {
         if batch.changes.is_empty() {
-            return self.tell(batch.owners);
+            self.tell(batch.owners);
+            return yield_now().await;
         }
         let outcome = self.transact(&batch.changes).await;
         let changes = u32::try_from(batch.changes.len()).unwrap_or(u32::MAX);
