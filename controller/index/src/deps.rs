@@ -55,13 +55,8 @@ impl Index {
 
     pub(crate) fn dirty_node(&mut self, name: &NodeName) {
         self.dirty.insert(Owner::Node(name.clone()));
-        let on_node = self
-            .inputs
-            .ports
-            .iter()
-            .filter(|(_, port)| port.node.as_ref() == Some(name));
-        self.dirty
-            .extend(on_node.map(|(key, _)| Owner::Port(key.clone())));
+        let on_node = self.ports_on.of(name).cloned();
+        self.dirty.extend(on_node.map(Owner::Port));
         let lsp = name.lsp();
         let namesake = lsp
             .rsplit_once('.')
@@ -90,9 +85,8 @@ impl Index {
 
     /// A subnet came or changed: whoever waits for addresses may get them now.
     pub(crate) fn reconsider_waiting(&mut self) {
-        let pods = self.pods.iter().filter(|(_, pod)| pod.allocation.is_none());
-        self.claims
-            .extend(pods.map(|(key, _)| Claimant::Pod(key.clone())));
+        let pods = self.waiting.iter().cloned();
+        self.claims.extend(pods.map(Claimant::Pod));
         let vips = self.vips.keys().cloned();
         self.claims.extend(vips.map(Claimant::Vip));
         let nodes = self.nodes.iter();
@@ -107,12 +101,9 @@ impl Index {
     }
 
     fn dirty_ports_of(&mut self, subnets: &BTreeSet<SubnetName>) {
-        let ports = self
-            .inputs
-            .ports
-            .iter()
-            .filter(|(_, port)| subnets.contains(&port.subnet));
-        self.dirty
-            .extend(ports.map(|(key, _)| Owner::Port(key.clone())));
+        for subnet in subnets {
+            let ports = self.ports_in.of(subnet).cloned();
+            self.dirty.extend(ports.map(Owner::Port));
+        }
     }
 }

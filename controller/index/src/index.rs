@@ -11,6 +11,7 @@ use crate::acceptance::Acceptance;
 use crate::binding::Bindings;
 use crate::claimant::Claimant;
 use crate::endpoint_slice::{EndpointSlice, SliceKey};
+use crate::groups::Groups;
 use crate::ip_pool::IpPool;
 use crate::kept::Kept;
 use crate::kind::{Kind, ObjectName, TableEdit, Watched};
@@ -56,6 +57,11 @@ pub struct Index {
     pub(crate) records: Table<String, Record>,
     pub(crate) nodes: Table<NodeName, Node>,
     pub(crate) pods: Table<PodKey, Pod>,
+    /// The pods whose annotations say nothing of addresses.
+    pub(crate) waiting: BTreeSet<PodKey>,
+    /// The ports that are planned, by subnet and by node.
+    pub(crate) ports_in: Groups<SubnetName>,
+    pub(crate) ports_on: Groups<NodeName>,
     pub(crate) services: Table<ServiceKey, Service>,
     pub(crate) slices: Table<SliceKey, EndpointSlice>,
     pub(crate) slices_of: BTreeMap<ServiceKey, BTreeSet<SliceKey>>,
@@ -106,6 +112,9 @@ impl Index {
             records: Table::default(),
             nodes: Table::default(),
             pods: Table::default(),
+            waiting: BTreeSet::new(),
+            ports_in: Groups::default(),
+            ports_on: Groups::default(),
             services: Table::default(),
             slices: Table::default(),
             slices_of: BTreeMap::new(),

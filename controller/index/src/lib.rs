@@ -15,6 +15,7 @@ mod claimant;
 mod deps;
 mod endpoint_slice;
 mod gateway;
+mod groups;
 mod index;
 mod ip_pool;
 mod kept;

@@ -131,6 +131,11 @@ impl Watched for core::Pod {
 
     fn derive(index: &mut Index, TableEdit(edit): TableEdit<Self>) {
         index.schedule_end(&edit.key, edit.old.as_ref(), edit.new.as_ref());
+        if edit.new.is_some_and(|pod| pod.allocation.is_none()) {
+            index.waiting.insert(edit.key.clone());
+        } else {
+            index.waiting.remove(&edit.key);
+        }
         index.derive_port(&edit.key);
         index.claims.insert(Claimant::Pod(edit.key));
     }
@@ -193,14 +198,16 @@ impl Index {
 
     pub(crate) fn derive_port(&mut self, key: &PodKey) {
         let port = PortKey::primary(key.clone());
-        let is_changed = match self.port(key) {
-            Some(new) => {
-                let old = self.inputs.ports.insert(port.clone(), new);
-                old.as_ref() != self.inputs.ports.get(&port)
-            }
-            None => self.inputs.ports.remove(&port).is_some(),
+        let old = match self.port(key) {
+            Some(new) => self.inputs.ports.insert(port.clone(), new),
+            None => self.inputs.ports.remove(&port),
         };
-        if is_changed {
+        let (old, new) = (old.as_ref(), self.inputs.ports.get(&port));
+        if old != new {
+            let [was_in, is_in] = [old, new].map(|it| it.map(|it| &it.subnet));
+            self.ports_in.regroup(&port, was_in, is_in);
+            let [was_on, is_on] = [old, new].map(|it| it.and_then(|it| it.node.as_ref()));
+            self.ports_on.regroup(&port, was_on, is_on);
             self.dirty_port(port);
         }
     }

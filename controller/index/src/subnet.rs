@@ -193,7 +193,6 @@ impl Index {
         };
         if old != new {
             self.dirty.insert(Owner::Subnet(name.clone()));
-            self.changed_subnets.insert(name.clone());
         }
     }
 }

@@ -57,12 +57,10 @@ impl Ipam {
     /// How full the family of the subnet is; all zero where there is no such thing.
     pub fn usage(&self, subnet: &SubnetName, family: IpFamily) -> Usage {
         let pool = self.subnets.get(subnet).and_then(|it| it.pool(family));
-        let held = self.registry.held_in(subnet);
+        let used = self.registry.count(subnet, family);
         Usage {
             available: pool.map_or(0, Pool::available),
-            used: held.fold(0, |used, (address, _)| {
-                used + u128::from(IpFamily::of(address) == family)
-            }),
+            used: u128::try_from(used).unwrap_or(u128::MAX),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use model::{MacAddr, SubnetName};
+use model::{IpFamily, MacAddr, SubnetName};
 
 use crate::{Claim, ClaimKey};
 
@@ -13,8 +13,37 @@ use crate::{Claim, ClaimKey};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Registry {
     claims: BTreeMap<ClaimKey, Claim>,
-    holders: BTreeMap<SubnetName, BTreeMap<IpAddr, ClaimKey>>,
+    holders: BTreeMap<SubnetName, Held>,
     macs: BTreeMap<MacAddr, BTreeSet<ClaimKey>>,
+}
+
+/// The addresses in use in a subnet and their holders.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Held {
+    v4: BTreeMap<IpAddr, ClaimKey>,
+    v6: BTreeMap<IpAddr, ClaimKey>,
+}
+
+// === impl Held ===
+
+impl Held {
+    const fn of(&self, family: IpFamily) -> &BTreeMap<IpAddr, ClaimKey> {
+        match family {
+            IpFamily::V4 => &self.v4,
+            IpFamily::V6 => &self.v6,
+        }
+    }
+
+    const fn of_mut(&mut self, family: IpFamily) -> &mut BTreeMap<IpAddr, ClaimKey> {
+        match family {
+            IpFamily::V4 => &mut self.v4,
+            IpFamily::V6 => &mut self.v6,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
+    }
 }
 
 // === impl Registry ===
@@ -30,13 +59,21 @@ impl Registry {
 
     /// Who has `address` in `subnet`.
     pub(crate) fn holder(&self, subnet: &SubnetName, address: IpAddr) -> Option<&Claim> {
-        self.claims.get(self.holders.get(subnet)?.get(&address)?)
+        let held = self.holders.get(subnet)?.of(IpFamily::of(address));
+        self.claims.get(held.get(&address)?)
     }
 
     /// The addresses in use in `subnet` and their holders, IPv4 first, in ascending order.
     pub(crate) fn held_in(&self, subnet: &SubnetName) -> impl Iterator<Item = (IpAddr, &ClaimKey)> {
-        let held = self.holders.get(subnet).into_iter().flatten();
+        let held = self.holders.get(subnet).into_iter();
+        let held = held.flat_map(|held| held.v4.iter().chain(&held.v6));
         held.map(|(address, key)| (*address, key))
+    }
+
+    /// How many addresses of the family are in use in `subnet`.
+    pub(crate) fn count(&self, subnet: &SubnetName, family: IpFamily) -> usize {
+        let held = self.holders.get(subnet);
+        held.map_or(0, |held| held.of(family).len())
     }
 
     /// Who has `mac`, in whatever VPC.
@@ -49,6 +86,7 @@ impl Registry {
     pub(crate) fn insert(&mut self, claim: Claim) {
         for address in claim.addresses.values() {
             let held = self.holders.entry(claim.subnet.clone()).or_default();
+            let held = held.of_mut(IpFamily::of(*address));
             held.insert(*address, claim.key.clone());
         }
         let sharers = self.macs.entry(claim.mac).or_default();
@@ -60,7 +98,8 @@ impl Registry {
         let claim = self.claims.remove(key)?;
         if let Entry::Occupied(mut held) = self.holders.entry(claim.subnet.clone()) {
             for address in claim.addresses.values() {
-                held.get_mut().remove(address);
+                let held = held.get_mut().of_mut(IpFamily::of(*address));
+                held.remove(address);
             }
             if held.get().is_empty() {
                 held.remove();
