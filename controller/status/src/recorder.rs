@@ -1,5 +1,7 @@
 //! The loop that records: claims in, writes out, a bounded number at a time.
 
+mod echoes;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::ledger::{Contents, Decision, Ledger, Refusal, Usages};
 use crate::writer::{WriteError, Writer};
+
+use echoes::Echoes;
 
 /// So many writes are under way at once.
 const CONCURRENCY: usize = 32;
@@ -36,6 +40,7 @@ pub struct Recorder {
     /// Claimants whose annotations may be outdated. They come after all others: a subnet may have
     /// thousands.
     outdated: BTreeSet<Claimant>,
+    echoes: Echoes,
     /// What was last said to a claimant, so that it is said once.
     refused: BTreeMap<Claimant, String>,
     usages: watch::Sender<Usages>,
@@ -44,7 +49,13 @@ pub struct Recorder {
 }
 
 /// Ends with the claimant that it was for, if it was for one.
-type Write = BoxFuture<'static, Option<Claimant>>;
+type Write = BoxFuture<'static, Option<Finished>>;
+
+/// A claimant whose write has ended.
+struct Finished {
+    claimant: Claimant,
+    is_annotated: bool,
+}
 
 // === impl Recorder ===
 
@@ -58,6 +69,7 @@ impl Recorder {
             under_way: BTreeSet::new(),
             again: BTreeSet::new(),
             outdated: BTreeSet::new(),
+            echoes: Echoes::default(),
             refused: BTreeMap::new(),
             usages: watch::Sender::new(Usages::new()),
             contents: watch::Sender::new(Contents::new()),
@@ -93,7 +105,8 @@ impl Recorder {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 Ok(()) = intent.changed() => {}
-                Some(claimant) = writes.next() => self.finish(claimant),
+                Some(finished) = writes.next() => self.finish(finished),
+                postponed = self.echoes.next() => self.waiting.extend(postponed),
                 _ = count.tick() => self.count(),
             }
             self.take_claims();
@@ -139,8 +152,17 @@ impl Recorder {
         }
     }
 
-    fn finish(&mut self, claimant: Option<Claimant>) {
-        let Some(claimant) = claimant else { return };
+    fn finish(&mut self, finished: Option<Finished>) {
+        let Some(Finished {
+            claimant,
+            is_annotated,
+        }) = finished
+        else {
+            return;
+        };
+        if is_annotated {
+            self.echoes.expect(claimant.clone());
+        }
         self.under_way.remove(&claimant);
         if self.again.remove(&claimant) {
             self.waiting.push_back(claimant);
@@ -169,6 +191,10 @@ impl Recorder {
                 continue;
             }
             let decision = self.ledger.decide(&self.index.read(), &claimant);
+            let is_repeated = matches!(decision, Decision::Annotate(_));
+            if is_repeated && self.echoes.postpone(&claimant) {
+                continue;
+            }
             if self.needs_write(&claimant, &decision) {
                 self.under_way.insert(claimant.clone());
                 return Some(self.write(claimant, decision));
@@ -201,18 +227,30 @@ impl Recorder {
     fn write(&self, claimant: Claimant, decision: Decision) -> Write {
         let (writer, index) = (self.writer.clone(), self.index.clone());
         Box::pin(async move {
-            if let Err(error) = perform(&writer, &decision).await {
+            let performed = perform(&writer, &decision).await;
+            let is_annotated = performed.is_ok() && annotates(&decision);
+            if let Err(error) = performed {
                 warn(&claimant, &error);
                 kit::backoff::sleep(RETRY).await;
                 index.write(|index| index.reconsider(claimant.clone()));
             }
-            Some(claimant)
+            Some(Finished {
+                claimant,
+                is_annotated,
+            })
         })
     }
 }
 
+const fn annotates(decision: &Decision) -> bool {
+    matches!(
+        decision,
+        Decision::Record(_) | Decision::Annotate(_) | Decision::Renew { .. }
+    )
+}
+
 /// An event that is lost is in the log.
-async fn reject(writer: Writer, object: ObjectName, rejection: Rejection) -> Option<Claimant> {
+async fn reject(writer: Writer, object: ObjectName, rejection: Rejection) -> Option<Finished> {
     if let Err(error) = writer.reject(&object, &rejection).await {
         let error = kit::error::Chain(&error).to_string();
         tracing::warn!(%object, error, "Could not tell");
@@ -272,3 +310,6 @@ async fn perform(writer: &Writer, decision: &Decision) -> Result<(), WriteError>
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
