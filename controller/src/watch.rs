@@ -11,6 +11,10 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 
+/// So many objects are listed at a time: after a restart pods wait for the lists of pods and
+/// records, and each page costs a while beside its objects; all at once would take the memory.
+const PAGE: u32 = 1000;
+
 /// Follows one kind until shutdown. A list is taken over as a whole when it is complete, so that
 /// what vanished while nobody watched vanishes here too.
 pub(crate) async fn watch<K>(
@@ -23,8 +27,9 @@ where
     K: Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let objects: Api<K> = Api::all(client);
-    let events = watcher::watcher(objects, kit::watch::config(watcher::Config::default()))
-        .backoff(kit::watch::backoff());
+    let config = watcher::Config::default().page_size(PAGE);
+    let events =
+        watcher::watcher(objects, kit::watch::config(config)).backoff(kit::watch::backoff());
     let mut events = std::pin::pin!(events);
     let mut listed: Listing<K> = Listing::default();
     while let Some(Some(event)) = shutdown.run_until_cancelled(events.next()).await {
