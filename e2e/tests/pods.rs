@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
     ops::Range,
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -25,9 +26,16 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use testkit::{
-    Cluster, Lab, LabOptions, OvnVersion, lab, objects::pod, wait_for_event, wait_until,
+    Cluster, Fault, Lab, LabOptions, OvnVersion,
+    audit::{addresses_are_unique, the_plan_is_sound},
+    beside, lab,
+    objects::pod,
+    traffic::wait_for_ping,
+    wait_for_event, wait_until,
 };
 
+/// So many pods are attached under kills; more take the lab too long.
+const ATTACHED: usize = 40;
 const PATIENCE: Duration = Duration::from_mins(1);
 const ALLOCATED: &str = "ovn.kubernetes.io/allocated";
 const IP_ADDRESS: &str = "ovn.kubernetes.io/ip_address";
@@ -46,7 +54,41 @@ fn r02_a_controller_killed_while_100_pods_are_created_gives_nothing_twice_and_le
         wait_until("all is recorded once", PATIENCE, async || {
             ensure_consistent(lab, 90).await
         })
-        .await
+        .await?;
+        the_plan_is_sound(lab)
+    });
+}
+
+#[test]
+fn r02_pods_that_are_attached_while_the_controller_is_killed_all_run() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::start(lab).await?;
+        let attached = AtomicUsize::new(0);
+        let attach = async || {
+            let mut running = Vec::new();
+            for number in 0..ATTACHED {
+                let node = if number % 2 == 0 { "n1" } else { "n2" };
+                let pod = pod(&format!("p{number}"));
+                running.push(cluster.run_pod(pod, node).await?);
+                attached.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(running)
+        };
+        let (running, ()) = beside(attach, async || kill_at(&cluster, &attached).await)?;
+        let addresses: BTreeSet<_> = running
+            .iter()
+            .flat_map(|it| it.addresses.values())
+            .collect();
+        assert_eq!(addresses.len(), ATTACHED);
+        let (first, last) = (&running[0], &running[ATTACHED - 1]);
+        wait_for_ping(first.netns(), last.first_address()?, PATIENCE).await?;
+        wait_until("all is recorded once", PATIENCE, async || {
+            ensure_consistent(lab, ATTACHED).await
+        })
+        .await?;
+        addresses_are_unique(lab).await?;
+        the_plan_is_sound(lab)
     });
 }
 
@@ -123,6 +165,7 @@ fn r06_a_pod_of_a_lost_node_gives_its_address_back_after_its_grace_period() {
         let cluster = Cluster::start_without_daemons(lab).await?;
         create(lab, "lost").await?;
         let held = address(lab, "lost").await?;
+        run(lab, "lost").await?;
         let graceful = DeleteParams::default().grace_period(2);
         pods(lab)?.delete("lost", &graceful).await?;
         let heir = pod("heir").on("n2").annotation(IP_ADDRESS, &held);
@@ -306,6 +349,20 @@ async fn kill_repeatedly(cluster: &mut Cluster<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Kills the controller when so many pods are attached.
+async fn kill_at(cluster: &Cluster<'_>, attached: &AtomicUsize) -> Result<()> {
+    for count in [10, 20, 30] {
+        wait_until("pods are attached", PATIENCE, async || {
+            let now = attached.load(Ordering::Relaxed);
+            ensure!(now >= count, "{now} are");
+            Ok(())
+        })
+        .await?;
+        "kill controller".parse::<Fault>()?.inject(cluster)?.end()?;
+    }
+    Ok(())
+}
+
 fn pods(lab: &Lab) -> Result<Api<Pod>> {
     Ok(Api::namespaced(lab.api_server()?.client()?, "default"))
 }
@@ -313,6 +370,15 @@ fn pods(lab: &Lab) -> Result<Api<Pod>> {
 async fn create(lab: &Lab, name: &str) -> Result<()> {
     lab.api_server()?
         .create_pod(&pod(name).on("n1").build())
+        .await?;
+    Ok(())
+}
+
+/// What its kubelet would say.
+async fn run(lab: &Lab, name: &str) -> Result<()> {
+    let status = Patch::Merge(json!({"status": {"phase": "Running"}}));
+    pods(lab)?
+        .patch_status(name, &PatchParams::default(), &status)
         .await?;
     Ok(())
 }

@@ -22,7 +22,7 @@ use std::{collections::BTreeSet, env, str::FromStr, time::Duration};
 use anyhow::{Context, Result, ensure};
 use testkit::{
     Cluster, Database, Fault, Lab, LabOptions, OvnVersion,
-    audit::{addresses_are_unique, nothing_is_left},
+    audit::{addresses_are_unique, nothing_is_left, the_plan_is_sound},
     beside,
     churn::Churn,
     fault::{Choice, Schedule},
@@ -40,9 +40,10 @@ const KILLS: usize = 10;
 const MOVES: usize = 30;
 
 /// In ten minutes, how often and how long.
-const FAULTS: [(&str, usize, u64, u64); 12] = [
+const FAULTS: [(&str, usize, u64, u64); 13] = [
     ("kill controller", 12, 0, 1_000),
     ("move nb", 36, 0, 1_000),
+    ("move sb", 12, 0, 1_000),
     ("kill daemon@n1", 3, 0, 1_000),
     ("kill daemon@n2", 3, 0, 1_000),
     ("kill ovn-controller@n1", 1, 0, 1_000),
@@ -179,7 +180,8 @@ async fn come_to_rest(cluster: &Cluster<'_>) -> Result<()> {
         nothing_is_left(lab, &BTreeSet::new()).await
     })
     .await?;
-    addresses_are_unique(lab).await
+    addresses_are_unique(lab).await?;
+    the_plan_is_sound(lab)
 }
 
 fn enough(tally: &Tally, faults: &Faults, span: Duration, minutes: u32) -> Result<()> {

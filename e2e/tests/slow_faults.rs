@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// Between two moves of the leader.
 const PERIOD: Duration = Duration::from_secs(5);
 const MOVES: usize = 60;
+const MOVES_OF_SB: usize = 24;
 const OUTAGE: Duration = Duration::from_mins(1);
 /// Pods that are attached again after a fault.
 const STEADY: usize = 5;
@@ -30,17 +31,18 @@ const STEADY: usize = 5;
 fn r14_pods_come_and_go_while_the_leader_of_nb_moves_every_five_seconds() {
     let options = LabOptions::on(OvnVersion::V25_03).central_members(3);
     lab::run(options.bare_nodes(), async |lab| {
-        under_load(lab, "moves", async |_cluster| {
-            let start = Instant::now();
-            for number in 1..=MOVES {
-                move_leader(lab).await?;
-                let next = start + PERIOD * u32::try_from(number)?;
-                let rest = next.saturating_duration_since(Instant::now());
-                drop(timeout(rest, std::future::pending::<()>()).await);
-            }
-            Ok(())
-        })
-        .await
+        let moves = async |_: &Cluster<'_>| move_often(lab, Database::Northbound, MOVES).await;
+        under_load(lab, "moves", moves).await
+    });
+}
+
+#[test]
+fn r14_pods_come_and_go_while_the_leader_of_sb_moves_every_five_seconds() {
+    let options = LabOptions::on(OvnVersion::V25_03).central_members(3);
+    lab::run(options.bare_nodes(), async |lab| {
+        let moves =
+            async |_: &Cluster<'_>| move_often(lab, Database::Southbound, MOVES_OF_SB).await;
+        under_load(lab, "moves of sb", moves).await
     });
 }
 
@@ -119,15 +121,27 @@ async fn during(
     Ok((begun, ended))
 }
 
-async fn move_leader(lab: &Lab) -> Result<()> {
-    let before = wait_until("somebody leads", PATIENCE, async || {
-        lab.leader(Database::Northbound)
-    })
-    .await?;
-    let injected = "move nb".parse::<Fault>()?.inject(lab)?;
-    injected.end()?;
+/// So many times, one every [`PERIOD`].
+async fn move_often(lab: &Lab, database: Database, times: usize) -> Result<()> {
+    let start = Instant::now();
+    for number in 1..=times {
+        move_leader(lab, database).await?;
+        let next = start + PERIOD * u32::try_from(number)?;
+        let rest = next.saturating_duration_since(Instant::now());
+        drop(timeout(rest, std::future::pending::<()>()).await);
+    }
+    Ok(())
+}
+
+async fn move_leader(lab: &Lab, database: Database) -> Result<()> {
+    let before = wait_until("somebody leads", PATIENCE, async || lab.leader(database)).await?;
+    let fault = match database {
+        Database::Northbound => "move nb",
+        Database::Southbound => "move sb",
+    };
+    fault.parse::<Fault>()?.inject(lab)?.end()?;
     wait_until("another leads", PATIENCE, async || {
-        let now = lab.leader(Database::Northbound)?.name();
+        let now = lab.leader(database)?.name();
         ensure!(now != before.name(), "{now} does");
         Ok(())
     })

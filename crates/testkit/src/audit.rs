@@ -7,11 +7,12 @@ use api::{
     Ip, IpPool, Subnet, Vip, Vpc,
     annotation::{CLAIMANT_UID, TRUE},
 };
+use assets::{go_tool, versions::GRPCURL};
 use k8s_openapi::api::core::v1::{Namespace, Node as NodeObject, Pod};
 use kube::{Api, Resource, ResourceExt, api::ListParams};
 use serde::de::DeserializeOwned;
 
-use crate::{Lab, Node};
+use crate::{Lab, Node, cluster::debug_socket, command::Invocation};
 
 const ADDRESSES: &str = "ovn.kubernetes.io/ip_address";
 /// What the names of the records of VIPs start with.
@@ -83,6 +84,20 @@ pub async fn deletions_ended(lab: &Lab) -> Result<()> {
     waiting.extend(being_deleted::<NodeObject>(lab).await?);
     waiting.extend(being_deleted::<Namespace>(lab).await?);
     ensure!(waiting.is_empty(), "still there are {}", waiting.join(", "));
+    Ok(())
+}
+
+/// The checker of the only controller finds nothing in its plan.
+///
+/// # Errors
+/// What it finds, or that it does not answer.
+pub fn the_plan_is_sound(lab: &Lab) -> Result<()> {
+    let found = Invocation::new(go_tool(GRPCURL)?)
+        .args(["-plaintext", "-unix"])
+        .arg(debug_socket(lab))
+        .arg("debug.v1.Debug/Check")
+        .read()?;
+    ensure!(found.trim().is_empty(), "there is {found}");
     Ok(())
 }
 

@@ -127,6 +127,10 @@ impl<'lab> Cluster<'lab> {
     /// It was not built.
     pub fn start_controller(&mut self) -> Result<()> {
         let program = self.controller_program()?.arg("--leader-elect=false");
+        let program = program.arg(format!(
+            "--grpc-address=unix:{}",
+            debug_socket(self.lab).display()
+        ));
         let directory = self.lab.directory().join("central");
         self.processes.spawn(CONTROLLER, &program, &directory)
     }
@@ -332,6 +336,11 @@ impl RunningPod {
 /// The name of a node's daemon among the processes.
 pub(crate) fn daemon(node: &str) -> String {
     format!("daemon-{node}")
+}
+
+/// Where the only controller answers questions.
+pub(crate) fn debug_socket(lab: &Lab) -> PathBuf {
+    lab.directory().join("central").join("debug.sock")
 }
 
 fn socket(node: &Node) -> PathBuf {
