@@ -8,14 +8,22 @@ use api::{Condition, Ip, IpPool, IpPoolSpec, Vip, VipSpec};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Resource, ResourceExt,
-    api::{Api, DeleteParams, PostParams},
+    api::{Api, DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use testkit::{Cluster, Lab, LabOptions, OvnVersion, lab, objects::pod, wait_until};
+use serde_json::json;
+use testkit::{
+    Cluster, Lab, LabOptions, OvnVersion, RunningPod, lab,
+    objects::pod,
+    traffic::{ping, wait_for_ping},
+    wait_for_event, wait_until,
+};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const ALLOCATED: &str = "ovn.kubernetes.io/allocated";
 const IP_ADDRESS: &str = "ovn.kubernetes.io/ip_address";
+const AAPS: &str = "ovn.kubernetes.io/aaps";
+const PORT_SECURITY: &str = "ovn.kubernetes.io/port_security";
 const IP_POOL: &str = "ovn.kubernetes.io/ip_pool";
 
 #[test]
@@ -56,6 +64,43 @@ fn a_vip_reserves_its_address_over_a_restart_and_ends_when_it_is_deleted() {
             Ok(())
         })
         .await
+    });
+}
+
+#[test]
+fn pods_with_port_security_may_use_the_vip_that_they_name_and_no_other_address() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::start(lab).await?;
+        let vips = all::<Vip>(lab)?;
+        let mut shared = vip("shared", "10.16.0.77");
+        shared.spec.namespace = "default".to_owned();
+        create(&vips, &shared).await?;
+        assert_eq!(reserved(&vips, "shared").await?, "10.16.0.77");
+        let secured = |name: &str| pod(name).annotation(PORT_SECURITY, "true");
+        let named = |name: &str| secured(name).annotation(AAPS, "shared");
+        let client = cluster.run_pod(pod("client"), "n2").await?;
+        let first = cluster.run_pod(named("first"), "n1").await?;
+        let second = cluster.run_pod(named("second"), "n2").await?;
+        let stranger = cluster.run_pod(secured("stranger"), "n1").await?;
+        let wrong = cluster.run_pod(secured("wrong").annotation(AAPS, "none"), "n1");
+        let _wrong = wrong.await?;
+        wait_for_event(lab, "VipNotUsable", &["`none`", "create it"]).await?;
+
+        let address = "10.16.0.77".parse()?;
+        for holder in [&first, &second] {
+            take(&client, holder, "add")?;
+            wait_for_ping(client.netns(), address, PATIENCE).await?;
+            take(&client, holder, "del")?;
+        }
+        take(&client, &stranger, "add")?;
+        assert_eq!(ping(client.netns(), address)?.received, 0);
+        let name_it = json!({"metadata": {"annotations": {AAPS: "shared"}}});
+        let pods: Api<Pod> = Api::namespaced(lab.api_server()?.client()?, "default");
+        let name_it = Patch::Merge(name_it);
+        pods.patch("stranger", &PatchParams::default(), &name_it)
+            .await?;
+        wait_for_ping(client.netns(), address, PATIENCE).await
     });
 }
 
@@ -112,6 +157,13 @@ fn an_ip_pool_serves_those_who_name_it_and_counts_its_addresses() {
         drop(cluster);
         Ok(())
     });
+}
+
+/// Gives the pod the VIP's address, or takes it away; nobody remembers who had it before.
+fn take(client: &RunningPod, holder: &RunningPod, verb: &str) -> Result<()> {
+    let change = format!("address {verb} 10.16.0.77/32 dev eth0");
+    holder.netns().ip([change])?;
+    client.netns().ip(["neighbour flush dev eth0".to_owned()])
 }
 
 fn vip(name: &str, address: &str) -> Vip {

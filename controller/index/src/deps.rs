@@ -9,6 +9,7 @@
 //! | record | the port or the node that it is for | it counts where annotations cannot be read |
 //! | subnet, node | the sets of gateway nodes it has or is in, and all nodes of them | a slot is at the first of them that is alive |
 //! | port | itself | |
+//! | VIP | the ports that name any | they may use its address |
 //! | service, endpoints | the load balancers of the default VPC | they hold its VIPs |
 //!
 //! Where the table does not know better, it dirties more: a clean owner costs one comparison.
@@ -76,6 +77,13 @@ impl Index {
 
     pub(crate) fn dirty_port(&mut self, key: PortKey) {
         self.dirty.insert(Owner::Port(key));
+    }
+
+    pub(crate) fn dirty_sharing_ports(&mut self) {
+        let ports = self.inputs.ports.iter();
+        let sharing = ports.filter(|(_, port)| !port.shared.is_empty());
+        self.dirty
+            .extend(sharing.map(|(key, _)| Owner::Port(key.clone())));
     }
 
     pub(crate) fn dirty_load_balancers(&mut self) {

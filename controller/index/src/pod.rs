@@ -2,8 +2,10 @@
 
 mod life;
 mod nic;
+mod shared;
 mod wish;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use api::annotation::key;
@@ -44,6 +46,8 @@ pub struct Pod {
     /// Whether its annotations say that it is connected.
     pub is_routed: bool,
     pub security: plan::PortSecurity,
+    /// The VIPs that it names.
+    pub shared: BTreeSet<plan::Shared>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +119,8 @@ impl Watched for core::Pod {
             } else {
                 plan::PortSecurity::Off
             },
+            // what cannot be read is told
+            shared: shared::read(annotations).unwrap_or_default(),
         })
     }
 
@@ -181,6 +187,7 @@ impl Index {
             mac: allocation.mac,
             node: pod.node.clone(),
             security: pod.security,
+            shared: pod.shared.clone(),
         })
     }
 

@@ -72,7 +72,8 @@ impl Watched for api::Ip {
             match &record.claimant {
                 Claimant::Pod(pod) => index.derive_port(pod),
                 Claimant::Node(node) => index.derive_node(node),
-                Claimant::Vip(_) | Claimant::Unknown(_) => {}
+                Claimant::Vip(vip) => index.derive_reserved(vip),
+                Claimant::Unknown(_) => {}
             }
             index.claims.insert(record.claimant);
         }

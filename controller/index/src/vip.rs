@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use controller_plan as plan;
 use model::{DualStack, MacAddr, SubnetName, VipName};
 
 use crate::claimant::Claimant;
@@ -19,6 +20,8 @@ pub const VIP: &str = "Vip";
 pub struct Vip {
     pub uid: String,
     pub subnet: SubnetName,
+    /// Whose pods may use the address.
+    pub namespace: String,
     pub wanted: DualStack<IpAddr>,
     pub mac: Option<MacAddr>,
     /// What its status says was reserved.
@@ -52,6 +55,7 @@ impl Watched for api::Vip {
             uid: uid(&self.metadata),
             reserved: reserved(self, &subnet),
             subnet,
+            namespace: self.spec.namespace.clone(),
             wanted,
             mac: mac.unwrap_or_default(),
             is_ending: self.metadata.deletion_timestamp.is_some(),
@@ -86,7 +90,30 @@ impl Watched for api::Vip {
     }
 
     fn derive(index: &mut Index, TableEdit(edit): TableEdit<Self>) {
+        index.derive_reserved(&edit.key);
         index.claims.insert(Claimant::Vip(edit.key));
+    }
+}
+
+impl Index {
+    /// What the VIP reserves, for the pods that name it.
+    pub(crate) fn derive_reserved(&mut self, name: &VipName) {
+        let vip = self.vips.get(name).filter(|vip| !vip.is_ending);
+        let new = vip.map(|vip| {
+            let record = self.record_of(&Claimant::Vip(name.clone()), &vip.uid);
+            plan::Reserved {
+                subnet: vip.subnet.clone(),
+                namespace: vip.namespace.clone(),
+                addresses: record.map(|it| it.addresses).unwrap_or_default(),
+            }
+        });
+        let old = match new.clone() {
+            Some(reserved) => self.inputs.reserved.insert(name.clone(), reserved),
+            None => self.inputs.reserved.remove(name),
+        };
+        if old != new {
+            self.dirty_sharing_ports();
+        }
     }
 }
 

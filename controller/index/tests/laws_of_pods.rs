@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use controller_index::{Claimant, Defaults, Index, Settings};
 use controller_plan::plan;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::jiff::Timestamp;
 use model::{Owner, SubnetName, VpcName};
@@ -19,6 +20,9 @@ enum Object {
     Ip(api::Ip),
     Node(Node),
     Pod(Pod),
+    Set(StatefulSet),
+    Vip(api::Vip),
+    Pool(api::IpPool),
 }
 
 #[derive(Debug, Clone)]
@@ -110,6 +114,9 @@ fn any_pod() -> impl Strategy<Value = Object> {
                         "ovn.kubernetes.io/logical_switch": "s0",
                         "ovn.kubernetes.io/ip_address": "10.1.0.9",
                         "ovn.kubernetes.io/mac_address": "00:00:00:00:00:09",
+                        "ovn.kubernetes.io/port_security": "true",
+                        "ovn.kubernetes.io/aaps": if uid == "u1" { "v1" } else { "" },
+                        "ovn.kubernetes.io/port_vips": if allocated { "10.1.0.20" } else { "" },
                     },
                 },
                 "spec": {"nodeName": "n1", "containers": [], "restartPolicy": "Never"},
@@ -154,6 +161,66 @@ fn any_ip_of_node() -> impl Strategy<Value = Object> {
     })
 }
 
+fn any_set() -> impl Strategy<Value = Object> {
+    (0_i32..3, any::<bool>()).prop_map(|(replicas, ends)| {
+        let end = ends.then_some("2026-01-01T00:00:00Z");
+        Object::Set(object(json!({
+            "metadata": {"name": "node", "namespace": "d", "uid": "u", "deletionTimestamp": end},
+            "spec": {"replicas": replicas, "selector": {}, "serviceName": "", "template": {}},
+        })))
+    })
+}
+
+fn any_vip() -> impl Strategy<Value = Object> {
+    let namespace = prop_oneof![4 => Just("d"), 1 => Just("")];
+    let subnet = prop_oneof![4 => Just("s0"), 1 => Just("s1"), 1 => Just("")];
+    ("v[12]", namespace, subnet).prop_map(|(name, namespace, subnet)| {
+        Object::Vip(object(json!({
+            "apiVersion": "kubeovn.io/v1", "kind": "Vip", "metadata": {"name": name, "uid": "u"},
+            "spec": {"namespace": namespace, "subnet": subnet},
+        })))
+    })
+}
+
+fn any_ip_of_vip() -> impl Strategy<Value = Object> {
+    ("v[12]", "10\\.1\\.0\\.2[01]").prop_map(|(name, address)| {
+        Object::Ip(object(json!({
+            "apiVersion": "kubeovn.io/v1", "kind": "IP",
+            "metadata": {
+                "name": format!("vip-{name}"),
+                "annotations": {"ovn.kubernetes.io/claimant-uid": "u"},
+            },
+            "spec": {"podName": name, "subnet": "s0", "ipAddress": address, "podType": "Vip",
+                     "macAddress": "00:00:00:00:00:20"},
+        })))
+    })
+}
+
+fn any_pool() -> impl Strategy<Value = Object> {
+    let ips = prop_oneof![3 => Just("10.1.0.8..10.1.0.9"), 1 => Just("nonsense")];
+    ("i[12]", "s[01]", ips, "[de]").prop_map(|(name, subnet, ips, namespace)| {
+        Object::Pool(object(json!({
+            "apiVersion": "kubeovn.io/v1", "kind": "IPPool", "metadata": {"name": name},
+            "spec": {"subnet": subnet, "ips": [ips], "namespaces": [namespace]},
+        })))
+    })
+}
+
+/// What the index answers beside its inputs.
+fn said(index: &Index) -> Vec<String> {
+    let subnets = ["s0", "s1"].map(|it| SubnetName::new(it).unwrap());
+    let pools = subnets.iter().map(|subnet| {
+        let all: Vec<_> = index.pools_of(subnet).map(|(name, _)| name).collect();
+        format!("{subnet} {all:?} {:?}", index.pool_of(subnet, "d"))
+    });
+    let places = index
+        .records()
+        .iter()
+        .filter_map(|(_, it)| it.place.as_ref());
+    let kept = places.map(|it| format!("{it:?} {}", index.keeps(it)));
+    pools.chain(kept).collect()
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     let object = prop_oneof![
         1 => any_subnet(),
@@ -161,6 +228,10 @@ fn any_event() -> impl Strategy<Value = Event> {
         4 => any_pod(),
         3 => any_ip(),
         2 => any_ip_of_node(),
+        1 => any_set(),
+        2 => any_vip(),
+        2 => any_ip_of_vip(),
+        1 => any_pool(),
     ];
     prop_oneof![
         6 => object.clone().prop_map(Event::Apply),
@@ -175,10 +246,16 @@ fn perform(index: &mut Index, event: &Event) {
         Event::Apply(Object::Ip(object)) => index.apply(object),
         Event::Apply(Object::Node(object)) => index.apply(object),
         Event::Apply(Object::Pod(object)) => index.apply(object),
+        Event::Apply(Object::Set(object)) => index.apply(object),
+        Event::Apply(Object::Vip(object)) => index.apply(object),
+        Event::Apply(Object::Pool(object)) => index.apply(object),
         Event::Delete(Object::Subnet(object)) => index.delete(object),
         Event::Delete(Object::Ip(object)) => index.delete(object),
         Event::Delete(Object::Node(object)) => index.delete(object),
         Event::Delete(Object::Pod(object)) => index.delete(object),
+        Event::Delete(Object::Set(object)) => index.delete(object),
+        Event::Delete(Object::Vip(object)) => index.delete(object),
+        Event::Delete(Object::Pool(object)) => index.delete(object),
         Event::Tick(seconds) => index.tick(Timestamp::from_second(*seconds).unwrap()),
     }
 }
@@ -189,6 +266,9 @@ fn name(object: &Object) -> (&'static str, Option<&String>) {
         Object::Ip(it) => ("IP", it.metadata.name.as_ref()),
         Object::Node(it) => ("Node", it.metadata.name.as_ref()),
         Object::Pod(it) => ("Pod", it.metadata.name.as_ref()),
+        Object::Set(it) => ("StatefulSet", it.metadata.name.as_ref()),
+        Object::Vip(it) => ("Vip", it.metadata.name.as_ref()),
+        Object::Pool(it) => ("IPPool", it.metadata.name.as_ref()),
     }
 }
 
@@ -229,6 +309,8 @@ proptest! {
         let (anew, backwards) = (performed(&rest), performed(rest.iter().rev()));
         prop_assert_eq!(stepwise.inputs(), anew.inputs());
         prop_assert_eq!(stepwise.inputs(), backwards.inputs());
+        prop_assert_eq!(said(&stepwise), said(&anew));
+        prop_assert_eq!(said(&stepwise), said(&backwards));
         prop_assert_eq!(stepwise.rejected(), anew.rejected());
         prop_assert_eq!(stepwise.chassis_of_nodes(), anew.chassis_of_nodes());
     }
@@ -296,6 +378,7 @@ proptest! {
         let untouched = self::index();
         prop_assert_eq!(index.inputs().nodes.len() + index.inputs().ports.len(), 0);
         prop_assert!(index.inputs().router_macs.is_empty());
+        prop_assert!(index.inputs().reserved.is_empty());
         prop_assert_eq!(&index.inputs().subnets, &untouched.inputs().subnets);
         prop_assert!(index.rejected().is_empty());
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use model::{
     Cidr, CidrPair, DualStack, GatewaySet, MacAddr, NodeName, Owner, PortKey, ServiceKey,
-    SubnetName, VpcName,
+    SubnetName, VipName, VpcName,
 };
 
 /// An immutable view of everything that is planned.
@@ -19,6 +19,7 @@ pub struct Inputs {
     pub services: BTreeMap<ServiceKey, Service>,
     /// The sets of gateway nodes that subnets have, with their recorded slots: none until they are.
     pub gateways: BTreeMap<GatewaySet, Vec<Slot>>,
+    pub reserved: BTreeMap<VipName, Reserved>,
     /// The MACs of the ports that connect subnets to routers, where they are recorded: those that
     /// Kube-OVN chose.
     pub router_macs: BTreeMap<SubnetName, MacAddr>,
@@ -115,6 +116,26 @@ pub struct Port {
     pub mac: MacAddr,
     pub node: Option<NodeName>,
     pub security: PortSecurity,
+    /// What it is to use beside its own addresses.
+    pub shared: BTreeSet<Shared>,
+}
+
+/// How a pod names an address that it shares with others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shared {
+    Vip(VipName),
+    /// That of a VIP.
+    Address(IpAddr),
+}
+
+/// What a VIP reserves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reserved {
+    pub subnet: SubnetName,
+    /// Whose pods may use it.
+    pub namespace: String,
+    /// None until they are recorded.
+    pub addresses: DualStack<IpAddr>,
 }
 
 /// Whether OVN drops packets that do not carry the port's own addresses.
@@ -172,6 +193,7 @@ impl Inputs {
             ports: BTreeMap::new(),
             services: BTreeMap::new(),
             gateways: BTreeMap::new(),
+            reserved: BTreeMap::new(),
             router_macs: BTreeMap::new(),
         }
     }

@@ -16,13 +16,14 @@ mod node;
 mod planned;
 mod port;
 mod private;
+mod shared;
 mod subnet;
 mod vpc;
 
 pub use check::{Finding, Rule, check, check_rows};
 pub use inputs::{
     Access, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Port, PortSecurity, Protocol,
-    RouterLink, Service, Settings, Slot, Subnet, Vip, Vpc, router_port,
+    Reserved, RouterLink, Service, Settings, Shared, Slot, Subnet, Vip, Vpc, router_port,
 };
 pub use planned::{Planned, Problem};
 

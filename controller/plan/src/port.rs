@@ -8,7 +8,7 @@ use ovn::nb::{self, logical_switch as ls, logical_switch_port as lsp, port_group
 use ovn::{Row, RowKey, expr};
 
 use crate::inputs::{Port, Subnet};
-use crate::{GatewayMode, Inputs, Planned, PortSecurity};
+use crate::{GatewayMode, Inputs, Planned, PortSecurity, shared};
 
 pub(crate) fn plan(inputs: &Inputs, key: &PortKey) -> Planned {
     let mut planned = Planned::default();
@@ -41,8 +41,10 @@ pub(crate) fn plan(inputs: &Inputs, key: &PortKey) -> Planned {
         .with(lsp::ADDRESSES, addresses(port.mac, &port.addresses))
         .with(lsp::OPTIONS, version(port))
         .linked(RowKey::LogicalSwitch(port.subnet.to_string()), ls::PORTS);
+    let shared = shared::addresses(inputs, key, port, &mut planned);
     if port.security == PortSecurity::On {
-        row = row.with(lsp::PORT_SECURITY, secured_addresses(port, subnet));
+        let secured = secured_addresses(port, subnet, &shared);
+        row = row.with(lsp::PORT_SECURITY, secured);
     }
     if let Some(group) = gateway_group(inputs, port, subnet) {
         row = row.linked(RowKey::PortGroup(group), pg::PORTS);
@@ -75,13 +77,17 @@ pub(crate) fn addresses(mac: MacAddr, addresses: &DualStack<IpAddr>) -> BTreeSet
         .join(" ")])
 }
 
-/// `<mac> <v4>/<len> [<v6>/<len>]`: with the prefix length, broadcasts of the subnet pass too.
-fn secured_addresses(port: &Port, subnet: &Subnet) -> BTreeSet<String> {
+/// `<mac> <v4>/<len> [<v6>/<len>] [<shared>...]`: with the prefix length, broadcasts of the subnet
+/// pass too.
+fn secured_addresses(port: &Port, subnet: &Subnet, shared: &BTreeSet<IpAddr>) -> BTreeSet<String> {
     let texts = port
         .addresses
         .iter()
         .filter_map(|(family, address)| Some(subnet.cidrs.get(family)?.with_host(*address)));
-    let words: Vec<_> = std::iter::once(port.mac.to_string()).chain(texts).collect();
+    let words: Vec<_> = std::iter::once(port.mac.to_string())
+        .chain(texts)
+        .chain(shared.iter().map(IpAddr::to_string))
+        .collect();
     BTreeSet::from([words.join(" ")])
 }
 

@@ -66,6 +66,7 @@ fn add_pod(inputs: &mut Inputs, name: &str, address: &str, mac: &str) {
         mac: mac.parse().unwrap(),
         node: Some(NodeName::new("n1").unwrap()),
         security: PortSecurity::Off,
+        shared: BTreeSet::new(),
     };
     let key = PortKey::primary(PodKey::new("d", name).unwrap());
     inputs.ports.insert(key, port);

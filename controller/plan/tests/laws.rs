@@ -6,10 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use controller_plan::{
     Access, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Port, PortSecurity, Protocol,
-    RouterLink, Service, Settings, Slot, Subnet, Vip, Vpc, check, plan, plan_all,
+    Reserved, RouterLink, Service, Settings, Shared, Slot, Subnet, Vip, Vpc, check, plan, plan_all,
 };
 use model::{
-    GatewaySet, MacAddr, NodeName, Owner, PodKey, PortKey, ServiceKey, SubnetName, VpcName,
+    GatewaySet, MacAddr, NodeName, Owner, PodKey, PortKey, ServiceKey, SubnetName, VipName, VpcName,
 };
 use ovn::nb::{logical_router_policy as policy, logical_switch_port as lsp};
 use ovn::{Change, Row, RowKey, Rows, diff};
@@ -102,8 +102,36 @@ prop_compose! {
     }
 }
 
+fn any_shared() -> impl Strategy<Value = Shared> {
+    prop_oneof![
+        (0_u8..3).prop_map(|it| Shared::Vip(vip_name(it))),
+        (0_u8..3).prop_map(|it| Shared::Address(format!("10.{it}.2.1").parse().unwrap())),
+    ]
+}
+
+fn vip_name(index: u8) -> VipName {
+    VipName::new(format!("v{index}")).unwrap()
+}
+
 prop_compose! {
-    fn any_port(index: u8)(subnet in 0_u8..4, node in 0_u8..4, secured: bool, dual: bool) -> Port {
+    fn any_reserved(index: u8)(recorded: bool, own in proptest::bool::weighted(0.7)) -> Reserved {
+        let address = if recorded { format!("10.{index}.2.1") } else { String::new() };
+        Reserved {
+            subnet: SubnetName::new(format!("s{index}")).unwrap(),
+            namespace: if own { "default" } else { "other" }.to_owned(),
+            addresses: address.parse().unwrap_or_default(),
+        }
+    }
+}
+
+prop_compose! {
+    fn any_port(index: u8)(
+        subnet in 0_u8..4,
+        node in 0_u8..4,
+        secured: bool,
+        dual: bool,
+        shared in proptest::collection::btree_set(any_shared(), 0..3),
+    ) -> Port {
         let v6 = if dual { format!(",fd00:{subnet}::1:{index}") } else { String::new() };
         Port {
             subnet: SubnetName::new(format!("s{subnet}")).unwrap(),
@@ -112,6 +140,7 @@ prop_compose! {
             mac: MacAddr::from_seed(index.into()),
             node: Some(NodeName::new(format!("n{node}")).unwrap()),
             security: if secured { PortSecurity::On } else { PortSecurity::Off },
+            shared,
         }
     }
 }
@@ -150,6 +179,8 @@ prop_compose! {
         services in proptest::collection::btree_map("s[1-3]", any_service(), 0..3),
         recorded: [bool; 5],
         ports in proptest::collection::vec((0_u8..8).prop_flat_map(|i| (Just(i), any_port(i))), 0..6),
+        reserved in (any_reserved(0), any_reserved(1)),
+        recorded_mac: bool,
     ) -> Inputs {
         let mut inputs = Inputs::new(settings());
         inputs.vpcs.insert(vpc("ovn-cluster"), Vpc { router: "ovn-cluster".into() });
@@ -172,6 +203,11 @@ prop_compose! {
         }));
         inputs.ports.extend(ports.into_iter().map(|(index, port)| (port_key(index), port)));
         inputs.gateways = gateways(&inputs, recorded);
+        inputs.reserved = BTreeMap::from([(vip_name(0), reserved.0), (vip_name(1), reserved.1)]);
+        if recorded_mac {
+            let subnet = SubnetName::new("s0").unwrap();
+            inputs.router_macs.insert(subnet, MacAddr::from_seed(0x0020_0000));
+        }
         inputs
     }
 }

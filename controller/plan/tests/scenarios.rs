@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 
 use controller_plan::{
     Access, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Planned, Port, PortSecurity,
-    Protocol, RouterLink, Service, Settings, Subnet, Vip, Vpc, check, plan_all,
+    Protocol, Reserved, RouterLink, Service, Settings, Shared, Subnet, Vip, Vpc, check, plan_all,
 };
-use model::{NodeName, PodKey, PortKey, SubnetName, VpcName};
+use model::{NodeName, PodKey, PortKey, SubnetName, VipName, VpcName};
 use ovn::RowKey;
 use serde::Deserialize;
 
@@ -40,6 +40,8 @@ struct Cluster {
     services: BTreeMap<String, ServiceText>,
     #[serde(default)]
     gateways: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    vips: BTreeMap<String, VipText>,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +80,17 @@ struct PodText {
     node: Option<String>,
     #[serde(default)]
     port_security: bool,
+    /// Names of VIPs, and addresses of some.
+    #[serde(default)]
+    shares: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VipText {
+    namespace: String,
+    subnet: String,
+    address: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -131,7 +144,25 @@ fn inputs(cluster: Cluster) -> Inputs {
             .gateways
             .insert(set.parse().unwrap(), slots.collect());
     }
+    for (name, text) in cluster.vips {
+        let name = VipName::new(name).unwrap();
+        inputs.reserved.insert(name, reserved(text));
+    }
     inputs
+}
+
+fn reserved(text: VipText) -> Reserved {
+    let address = text.address.map(|it| it.parse().unwrap());
+    Reserved {
+        subnet: text.subnet.parse().unwrap(),
+        namespace: text.namespace,
+        addresses: address.unwrap_or_default(),
+    }
+}
+
+fn shared(text: &String) -> Shared {
+    let address = text.parse().map(Shared::Address);
+    address.unwrap_or_else(|_| Shared::Vip(text.parse().unwrap()))
 }
 
 fn subnet(text: &SubnetText) -> Subnet {
@@ -208,6 +239,7 @@ fn port(text: &PodText) -> Port {
         } else {
             PortSecurity::Off
         },
+        shared: text.shares.iter().map(shared).collect(),
     }
 }
 

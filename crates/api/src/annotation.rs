@@ -20,6 +20,10 @@ pub mod key {
     pub const EGRESS_RATE: &str = "egress_rate";
     /// [`TRUE`](super::TRUE) when the port may use no addresses but its own.
     pub const PORT_SECURITY: &str = "port_security";
+    /// Names of VIPs, separated by commas, whose addresses the port may use beside its own.
+    pub const AAPS: &str = "aaps";
+    /// The same by the addresses of the VIPs.
+    pub const PORT_VIPS: &str = "port_vips";
     /// CIDRs of the subnet, `<v4>,<v6>` when it has both.
     pub const CIDR: &str = "cidr";
     /// Gateways of the subnet, `<v4>,<v6>` when it has both.

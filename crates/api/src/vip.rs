@@ -29,7 +29,7 @@ use crate::{Condition, rule};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct VipSpec {
-    /// Namespace of those who use the address; kept, not used.
+    /// Namespace of the pods that may use the address, if they name the VIP.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// Name of the subnet that the address is of.

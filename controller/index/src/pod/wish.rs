@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use api::annotation::key;
 use model::{CidrPair, DualStack, IpPoolName, MacAddr, SubnetName};
 
-use super::{Allocation, Nic};
+use super::{Allocation, Nic, shared};
 use crate::text::{Annotations, Rejected};
 
 /// What a user asked for by annotations.
@@ -64,6 +64,7 @@ fn wish(annotations: Annotations<'_>) -> Result<Wish, Rejected> {
 /// What is read elsewhere only must make sense.
 fn told(annotations: Annotations<'_>) -> Result<(), Rejected> {
     rates(annotations)?;
+    shared::read(annotations)?;
     Nic::of(annotations).map(|_| ())
 }
 
