@@ -102,7 +102,7 @@ impl Index {
         let new = vip.map(|vip| {
             let record = self.record_of(&Claimant::Vip(name.clone()), &vip.uid);
             plan::Reserved {
-                subnet: vip.subnet.clone(),
+                subnet: record.map_or(&vip.subnet, |it| &it.subnet).clone(),
                 namespace: vip.namespace.clone(),
                 addresses: record.map(|it| it.addresses).unwrap_or_default(),
             }

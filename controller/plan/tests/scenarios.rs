@@ -160,7 +160,7 @@ fn reserved(text: VipText) -> Reserved {
     }
 }
 
-fn shared(text: &String) -> Shared {
+fn shared(text: &str) -> Shared {
     let address = text.parse().map(Shared::Address);
     address.unwrap_or_else(|_| Shared::Vip(text.parse().unwrap()))
 }
@@ -239,7 +239,7 @@ fn port(text: &PodText) -> Port {
         } else {
             PortSecurity::Off
         },
-        shared: text.shares.iter().map(shared).collect(),
+        shared: text.shares.iter().map(|it| shared(it)).collect(),
     }
 }
 

@@ -1,3 +1,4 @@
+mod adopted;
 mod churn;
 mod edited;
 mod leaders;
