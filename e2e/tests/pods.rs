@@ -26,7 +26,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use testkit::{
-    Cluster, Fault, Lab, LabOptions, OvnVersion,
+    Cluster, Fault, Lab, LabOptions, OvnVersion, RunningPod,
     audit::{addresses_are_unique, the_plan_is_sound},
     beside, lab,
     objects::pod,
@@ -65,16 +65,7 @@ fn r02_pods_that_are_attached_while_the_controller_is_killed_all_run() {
     lab::run(options, async |lab| {
         let cluster = Cluster::start(lab).await?;
         let attached = AtomicUsize::new(0);
-        let attach = async || {
-            let mut running = Vec::new();
-            for number in 0..ATTACHED {
-                let node = if number % 2 == 0 { "n1" } else { "n2" };
-                let pod = pod(&format!("p{number}"));
-                running.push(cluster.run_pod(pod, node).await?);
-                attached.fetch_add(1, Ordering::Relaxed);
-            }
-            Ok(running)
-        };
+        let attach = async || attach_all(&cluster, &attached).await;
         let (running, ()) = beside(attach, async || kill_at(&cluster, &attached).await)?;
         let addresses: BTreeSet<_> = running
             .iter()
@@ -347,6 +338,17 @@ async fn kill_repeatedly(cluster: &mut Cluster<'_>) -> Result<()> {
         cluster.start_controller()?;
     }
     Ok(())
+}
+
+/// Attaches pods to the nodes in turn, and counts them.
+async fn attach_all(cluster: &Cluster<'_>, attached: &AtomicUsize) -> Result<Vec<RunningPod>> {
+    let mut running = Vec::new();
+    for (number, node) in (0..ATTACHED).zip(["n1", "n2"].into_iter().cycle()) {
+        let pod = pod(&format!("p{number}"));
+        running.push(cluster.run_pod(pod, node).await?);
+        attached.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(running)
 }
 
 /// Kills the controller when so many pods are attached.
