@@ -112,6 +112,12 @@ async fn reach_each_other(pods: &[&RunningPod]) -> Result<()> {
     Ok(())
 }
 
+/// The pod asks for MAC addresses anew.
+fn forget_neighbours(pod: &RunningPod) -> Result<()> {
+    let flush = pod.netns().command("ip");
+    flush.args(["neigh", "flush", "all"]).read().map(drop)
+}
+
 #[test]
 fn pods_have_the_mtu_of_their_subnet_and_those_that_run_keep_theirs() {
     with_cluster(Families::V4, async |lab, cluster| {
@@ -229,5 +235,28 @@ fn r08_excludes_and_cidr_of_a_live_subnet_evict_nobody_and_bind_new_pods() {
         let far = cluster.run_pod(wish, "n2").await?;
         assert_eq!(far.first_address()?.to_string(), "10.30.1.7");
         reach_each_other(&[&first, &second, &third, &far]).await
+    });
+}
+
+#[test]
+fn pods_that_run_reach_other_subnets_though_the_gateway_became_another() {
+    with_cluster(Families::V4, async |lab, cluster| {
+        create(lab, "s", json!({"cidrBlock": "10.30.0.0/24"})).await?;
+        let old = cluster.run_pod(pod_on("s", "old"), "n1").await?;
+        let outside = cluster.run_pod(pod("outside"), "n2").await?;
+        reach_each_other(&[&old, &outside]).await?;
+
+        edit(lab, "s", json!({"gateway": "10.30.0.254"})).await?;
+        wait_for_networks(lab, "s", "10.30.0.1/24 10.30.0.254/24").await?;
+        let new = cluster.run_pod(pod_on("s", "new"), "n2").await?;
+        let routes = new.netns().command("ip").args(["route"]).read()?;
+        assert!(routes.contains("default via 10.30.0.254"), "{routes}");
+        forget_neighbours(&old)?;
+        reach_each_other(&[&old, &new, &outside]).await?;
+
+        old.sandbox.del()?;
+        lab.api_server()?.delete_pod(&old.object).await?;
+        wait_for_networks(lab, "s", "10.30.0.254/24").await?;
+        reach_each_other(&[&new, &outside]).await
     });
 }

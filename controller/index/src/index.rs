@@ -11,6 +11,7 @@ use crate::acceptance::Acceptance;
 use crate::binding::Bindings;
 use crate::claimant::Claimant;
 use crate::endpoint_slice::{EndpointSlice, SliceKey};
+use crate::former_gateways::Gateways;
 use crate::groups::Groups;
 use crate::ip_pool::IpPool;
 use crate::kept::Kept;
@@ -57,6 +58,7 @@ pub struct Index {
     pub(crate) records: Table<String, Record>,
     pub(crate) nodes: Table<NodeName, Node>,
     pub(crate) pods: Table<PodKey, Pod>,
+    pub(crate) gateways: Gateways,
     /// The pods whose annotations say nothing of addresses.
     pub(crate) waiting: BTreeSet<PodKey>,
     /// The ports that are planned, by subnet and by node.
@@ -112,6 +114,7 @@ impl Index {
             records: Table::default(),
             nodes: Table::default(),
             pods: Table::default(),
+            gateways: Gateways::default(),
             waiting: BTreeSet::new(),
             ports_in: Groups::default(),
             ports_on: Groups::default(),

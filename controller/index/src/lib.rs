@@ -14,6 +14,7 @@ mod binding;
 mod claimant;
 mod deps;
 mod endpoint_slice;
+mod former_gateways;
 mod gateway;
 mod groups;
 mod index;

@@ -40,6 +40,8 @@ pub struct Pod {
     pub wish: Result<Wish, Rejected>,
     /// What its annotations say was recorded.
     pub allocation: Option<Allocation>,
+    /// Where its default routes lead.
+    pub gateways: DualStack<IpAddr>,
     pub nic: Nic,
     /// What its annotations say of its subnet.
     pub told: Told,
@@ -110,6 +112,7 @@ impl Watched for core::Pod {
             place: Watched::key(self).and_then(|key| Place::of(self, &key)),
             wish,
             allocation,
+            gateways: annotations.text(key::GATEWAY).parse().unwrap_or_default(),
             // what cannot be read is told, and stays
             nic: Nic::of(annotations).unwrap_or(Nic::VethPair),
             told: Told::of(annotations),
@@ -137,6 +140,7 @@ impl Watched for core::Pod {
 
     fn derive(index: &mut Index, TableEdit(edit): TableEdit<Self>) {
         index.schedule_end(&edit.key, edit.old.as_ref(), edit.new.as_ref());
+        index.count_gateways(edit.old.as_ref(), edit.new.as_ref());
         if edit.new.is_some_and(|pod| pod.allocation.is_none()) {
             index.waiting.insert(edit.key.clone());
         } else {

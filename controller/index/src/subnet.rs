@@ -164,6 +164,7 @@ impl Watched for api::Subnet {
     fn derive(index: &mut Index, TableEdit(edit): TableEdit<Self>) {
         let router_mac = edit.new.as_ref().and_then(|it| it.router_mac);
         index.derive_router_mac(&edit.key, router_mac);
+        index.derive_former_gateways(&edit.key);
         let (old, new) = (edit.old.as_ref(), edit.new.as_ref());
         index.bindings.replace(&edit.key, old, new);
         let vpcs = [old, new].into_iter().flatten();

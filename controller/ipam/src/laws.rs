@@ -121,6 +121,7 @@ fn definition() -> impl Strategy<Value = SubnetPool> {
             pools,
             forbidden,
             router_mac: Some(MacAddr::from_seed(1)),
+            former_gateways: BTreeSet::new(),
         },
     )
 }

@@ -16,6 +16,8 @@ pub struct SubnetPool {
     pub cidrs: CidrPair,
     /// Never handed out, not even on request.
     pub gateways: DualStack<IpAddr>,
+    /// As little: pods have them in their routes.
+    pub former_gateways: BTreeSet<IpAddr>,
     /// `excludeIps`: handed out only to those who ask for such an address. Ranges may overlap and
     /// may reach out of the subnet.
     pub excludes: Vec<AddressRange>,
@@ -163,10 +165,14 @@ fn resume(pools: &mut DualStack<Pool>, former: &DualStack<Pool>) {
 // === impl SubnetPool ===
 
 impl SubnetPool {
+    fn every_gateway(&self) -> impl Iterator<Item = IpAddr> {
+        let former = self.former_gateways.iter().copied();
+        self.gateways.values().copied().chain(former)
+    }
+
     /// What is handed out to nobody who does not ask for it.
     fn blocked(&self) -> Vec<AddressRange> {
-        let gateways = self.gateways.values().copied();
-        let singles = gateways.chain(self.forbidden.iter().copied());
+        let singles = self.every_gateway().chain(self.forbidden.iter().copied());
         let excludes = self.excludes.iter().chain(self.pools.values().flatten());
         let singles = singles.map(AddressRange::single);
         excludes.copied().chain(singles).collect()
@@ -175,8 +181,7 @@ impl SubnetPool {
     /// The pools by name, each without what an earlier one has. `excludeIps` may hold addresses of a
     /// pool: they are asked for by its name.
     fn named_pools(&self) -> BTreeMap<IpPoolName, DualStack<Pool>> {
-        let gateways = self.gateways.values().copied();
-        let singles = gateways.chain(self.forbidden.iter().copied());
+        let singles = self.every_gateway().chain(self.forbidden.iter().copied());
         let mut blocked: Vec<_> = singles.map(AddressRange::single).collect();
         let mut named = BTreeMap::new();
         for (name, ranges) in &self.pools {
@@ -192,7 +197,7 @@ impl SubnetPool {
     /// What `address`, one of `cidr`, is that no port may have it.
     fn role(&self, cidr: Cidr, address: IpAddr) -> Option<Role> {
         let is_host = cidr.hosts().is_some_and(|hosts| hosts.contains(address));
-        if self.gateways.values().any(|gateway| *gateway == address) {
+        if self.every_gateway().any(|gateway| gateway == address) {
             Some(Role::Gateway)
         } else if self.forbidden.contains(&address) {
             Some(Role::Node)

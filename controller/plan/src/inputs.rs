@@ -23,6 +23,8 @@ pub struct Inputs {
     /// The MACs of the ports that connect subnets to routers, where they are recorded: those that
     /// Kube-OVN chose.
     pub router_macs: BTreeMap<SubnetName, MacAddr>,
+    /// The gateways that running pods were given before their subnet got another one.
+    pub former_gateways: BTreeMap<SubnetName, BTreeSet<IpAddr>>,
 }
 
 /// What the controller was started with.
@@ -195,6 +197,7 @@ impl Inputs {
             gateways: BTreeMap::new(),
             reserved: BTreeMap::new(),
             router_macs: BTreeMap::new(),
+            former_gateways: BTreeMap::new(),
         }
     }
 

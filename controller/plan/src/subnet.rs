@@ -61,10 +61,14 @@ fn link_to_router(
         .linked(RowKey::LogicalSwitch(name.to_string()), ls::PORTS);
     planned.row(owner, RowKey::LogicalSwitchPort(switch_port), on_switch);
 
-    let networks: BTreeSet<String> = subnet
-        .gateways
-        .iter()
-        .filter_map(|(family, gateway)| Some(subnet.cidrs.get(family)?.with_host(*gateway)))
+    let former = inputs.former_gateways.get(name).into_iter().flatten();
+    let gateways = subnet.gateways.values().chain(former);
+    let networks: BTreeSet<String> = gateways
+        .filter_map(|gateway| {
+            let mut cidrs = subnet.cidrs.values();
+            let cidr = cidrs.find(|cidr| cidr.contains(*gateway))?;
+            Some(cidr.with_host(*gateway))
+        })
         .collect();
     let on_router = Row::new(&nb::LOGICAL_ROUTER_PORT)
         .with(lrp::NAME, router_port.as_str())

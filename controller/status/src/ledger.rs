@@ -386,6 +386,7 @@ fn pool(
     SubnetPool {
         cidrs: network.cidrs,
         gateways: network.gateways,
+        former_gateways: index.former_gateways(name),
         excludes: subnet.excludes.iter().copied().chain(slots).collect(),
         pools: index
             .pools_of(name)
