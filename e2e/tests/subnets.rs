@@ -4,9 +4,11 @@
 use std::{fmt::Debug, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use api::{Subnet, Vpc};
+use api::{Ip, Subnet, Vip, Vpc};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use testkit::{
@@ -462,6 +464,83 @@ fn a_network_of_another_family_than_the_subnets_is_told_and_the_others_are_let_i
         );
         edit_subnet(lab, "s", json!({"allowSubnets": ["10.31.0.0/16"]})).await?;
         wait_for_ready(lab, "s", "SetPrivateLogicalSwitchSuccess").await?;
+        drop(cluster);
+        Ok(())
+    });
+}
+
+#[test]
+fn after_an_uninstall_the_definitions_go_once_the_finalizers_are_off() {
+    with_cluster(async |lab, mut cluster| {
+        let subnets = all::<Subnet>(lab)?;
+        wait_until("join has a finalizer", PATIENCE, async || {
+            let finalizers = subnets.get("join").await?.metadata.finalizers;
+            ensure!(finalizers.is_some(), "it has none");
+            Ok(())
+        })
+        .await?;
+        cluster.controller()?.kill()?;
+        let definitions = all::<CustomResourceDefinition>(lab)?;
+        let delete = DeleteParams::default();
+        for name in ["subnets.kubeovn.io", "vpcs.kubeovn.io"] {
+            definitions.delete(name, &delete).await?;
+        }
+        let off = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        let params = PatchParams::default();
+        for subnet in subnets.list(&ListParams::default()).await? {
+            subnets.patch(&subnet.name_any(), &params, &off).await?;
+        }
+        let vpcs = all::<Vpc>(lab)?;
+        for vpc in vpcs.list(&ListParams::default()).await? {
+            vpcs.patch(&vpc.name_any(), &params, &off).await?;
+        }
+        wait_until("the definitions are gone", PATIENCE, async || {
+            ensure_gone::<CustomResourceDefinition>(lab, "subnets.kubeovn.io").await?;
+            ensure_gone::<CustomResourceDefinition>(lab, "vpcs.kubeovn.io").await
+        })
+        .await
+    });
+}
+
+#[test]
+fn subnets_vpcs_and_vips_deleted_the_moment_they_were_created_leave_nothing() {
+    const ROUNDS: u8 = 30;
+    with_cluster(async |lab, cluster| {
+        let delete = DeleteParams::default();
+        for round in 0..ROUNDS {
+            let (vpc, subnet) = (format!("vpc-{round}"), format!("s-{round}"));
+            create::<Vpc>(lab, "Vpc", &vpc, json!({})).await?;
+            let spec = json!({"vpc": vpc, "cidrBlock": format!("10.30.{round}.0/24")});
+            create_subnet(lab, &subnet, spec).await?;
+            create::<Vip>(lab, "Vip", &subnet, json!({"subnet": subnet})).await?;
+            let built = pod(&subnet).annotation(LOGICAL_SWITCH, &subnet).build();
+            let created = lab.api_server()?.create_pod(&built).await?;
+            all::<Subnet>(lab)?.delete(&subnet, &delete).await?;
+            all::<Vpc>(lab)?.delete(&vpc, &delete).await?;
+            all::<Vip>(lab)?.delete(&subnet, &delete).await?;
+            lab.api_server()?.delete_pod(&created).await?;
+        }
+        wait_until("all objects are gone", PATIENCE, async || {
+            let params = ListParams::default();
+            let subnets = all::<Subnet>(lab)?.list(&params).await?;
+            let names: Vec<_> = subnets.iter().map(ResourceExt::name_any).collect();
+            ensure!(names == ["join", "ovn-default"], "there are {names:?}");
+            let vpcs = all::<Vpc>(lab)?.list(&params).await?.items.len();
+            let vips = all::<Vip>(lab)?.list(&params).await?.items.len();
+            ensure!((vpcs, vips) == (1, 0), "there are {vpcs} Vpcs, {vips} Vips");
+            let records = all::<Ip>(lab)?.list(&params).await?;
+            let nodes = records.iter().filter(|it| it.spec.subnet == "join");
+            let (all, nodes) = (records.items.len(), nodes.count());
+            ensure!(all == nodes, "there are {all} records, {nodes} of nodes");
+            Ok(())
+        })
+        .await?;
+        wait_until("so are their rows", PATIENCE, async || {
+            let rows = [lab.nbctl(["ls-list"])?, lab.nbctl(["lr-list"])?].join("\n");
+            ensure!(rows.lines().count() == 3, "{rows}");
+            Ok(())
+        })
+        .await?;
         drop(cluster);
         Ok(())
     });

@@ -695,3 +695,60 @@ fn a_subnet_of_another_plugin_needs_no_vlan() {
     index.apply(&subnet("s", 1, spec));
     assert_eq!(told(&index, "s"), [""; 0]);
 }
+
+#[test]
+fn a_former_gateway_is_known_as_long_as_a_pod_has_it() {
+    let running = |gateway: &str| {
+        let mut pod = pod("a");
+        let keys = [
+            ("allocated", "true"),
+            ("logical_switch", "s"),
+            ("ip_address", "10.1.0.5"),
+            ("mac_address", "00:00:00:00:00:05"),
+            ("gateway", gateway),
+        ];
+        let keys = keys.map(|(k, v)| (format!("ovn.kubernetes.io/{k}"), v.to_owned()));
+        pod.metadata.annotations = Some(keys.into());
+        pod
+    };
+    let excludes = json!(["10.1.0.1", "10.1.0.9"]);
+    let spec = json!({"cidrBlock": "10.1.0.0/16", "gateway": "10.1.0.9", "excludeIps": excludes});
+    let edited = subnet("s", 1, spec);
+    for order in [0, 1] {
+        let mut index = cluster();
+        let known = |index: &Index| {
+            let former = index.former_gateways(&name("s")).into_iter();
+            former.map(|it| it.to_string()).collect::<Vec<_>>()
+        };
+        if order == 0 {
+            index.apply(&running("10.1.0.1"));
+            index.apply(&edited);
+        } else {
+            index.apply(&edited);
+            index.apply(&running("10.1.0.1"));
+        }
+        assert_eq!(known(&index), ["10.1.0.1"]);
+        index.apply(&running("10.1.0.77"));
+        assert_eq!(known(&index), [""; 0], "a pod may have that address");
+        index.apply(&running("10.1.0.1"));
+        index.delete(&running("10.1.0.1"));
+        assert_eq!(known(&index), [""; 0]);
+    }
+}
+
+#[test]
+fn a_subnet_of_another_plugin_has_no_rows_and_no_namespace_and_is_judged_as_others_are() {
+    let mut index = cluster();
+    let spec =
+        |cidr: &str| json!({"cidrBlock": cidr, "provider": "macvlan.default", "namespaces": ["a"]});
+    index.apply(&subnet("first", 1, spec("172.17.0.0/24")));
+    assert_eq!(told(&index, "first"), [""; 0]);
+    assert_eq!(planned(&index, "first"), None);
+    assert_eq!(of(&index, "a"), "ovn-default");
+    index.apply(&subnet("second", 2, spec("172.17.0.128/25")));
+    let told = told(&index, "second");
+    assert!(
+        told[0].contains("overlaps 172.17.0.0/24 of subnet first"),
+        "{told:?}"
+    );
+}

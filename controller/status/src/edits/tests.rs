@@ -372,3 +372,25 @@ fn slots_of_gateway_nodes_are_recorded_on_join_and_go_with_the_last_subnet() {
     let annotations = patch["metadata"]["annotations"].as_object().unwrap();
     assert_eq!(annotations[annotation::GATEWAY_SLOTS], Value::Null);
 }
+
+#[test]
+fn a_subnet_of_another_plugin_is_completed_and_ends_as_others_do() {
+    let mut index = cluster();
+    let spec = json!({"cidrBlock": "172.17.0.0/24", "provider": "macvlan.default"});
+    let object = subnet("m", json!({}), spec.clone());
+    index.apply(&object);
+    let patch = of_subnet(&index, &object).unwrap();
+    assert_eq!(
+        patch["metadata"]["finalizers"],
+        json!(["kube-ovn-controller"])
+    );
+    assert_eq!(patch["spec"]["gateway"], json!("172.17.0.1"));
+
+    let object = subnet("m", ending(&["kube-ovn-controller"]), spec);
+    index.apply(&object);
+    index.apply(&record("p", "m"));
+    assert_eq!(of_subnet(&index, &object), None);
+    index.delete(&record("p", "m"));
+    let patch = json!({"metadata": {"finalizers": []}});
+    assert_eq!(of_subnet(&index, &object), Some(patch));
+}
