@@ -150,6 +150,7 @@ pub(crate) fn accept(index: &Index) -> BTreeMap<SubnetName, Acceptance> {
         let is_blocked = faults.iter().any(|fault| fault.effect == Effect::Blocks);
         if !is_blocked {
             held.insert(name, subnet.network.cidrs);
+            faults.extend(index.outside_fault(name, subnet));
         }
         let cidrs = held.get(name).copied();
         acceptances.insert((*name).clone(), Acceptance { cidrs, faults });

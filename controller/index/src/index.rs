@@ -20,6 +20,7 @@ use crate::life::LifePhase;
 use crate::listing::Parsed;
 use crate::namespace::Namespace;
 use crate::node::Node;
+use crate::outside::Outside;
 use crate::pod::Pod;
 use crate::record::Record;
 use crate::service::Service;
@@ -56,6 +57,7 @@ pub struct Index {
     pub(crate) vpcs: Table<VpcName, Vpc>,
     pub(crate) subnets: Table<SubnetName, Subnet>,
     pub(crate) records: Table<String, Record>,
+    pub(crate) outside: Outside,
     pub(crate) nodes: Table<NodeName, Node>,
     pub(crate) pods: Table<PodKey, Pod>,
     pub(crate) gateways: Gateways,
@@ -112,6 +114,7 @@ impl Index {
             vpcs: Table::default(),
             subnets: Table::default(),
             records: Table::default(),
+            outside: Outside::default(),
             nodes: Table::default(),
             pods: Table::default(),
             gateways: Gateways::default(),

@@ -25,6 +25,7 @@ mod life;
 mod listing;
 mod namespace;
 mod node;
+mod outside;
 mod pod;
 mod record;
 mod selector;

@@ -68,6 +68,7 @@ impl Watched for api::Ip {
             let placed = index.placed.entry(place.set.clone()).or_default();
             placed.insert(pod.clone());
         }
+        index.place_record(&edit.key, edit.old.as_ref(), edit.new.as_ref());
         for record in [edit.old, edit.new].into_iter().flatten() {
             match &record.claimant {
                 Claimant::Pod(pod) => index.derive_port(pod),

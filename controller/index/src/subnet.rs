@@ -167,6 +167,9 @@ impl Watched for api::Subnet {
         index.derive_former_gateways(&edit.key);
         let (old, new) = (edit.old.as_ref(), edit.new.as_ref());
         index.bindings.replace(&edit.key, old, new);
+        if old.map(|it| it.network.cidrs) != new.map(|it| it.network.cidrs) {
+            index.place_records_of(&edit.key);
+        }
         let vpcs = [old, new].into_iter().flatten();
         let vpcs: BTreeSet<VpcName> = vpcs.map(|it| it.network.vpc.clone()).collect();
         for vpc in vpcs {

@@ -752,3 +752,36 @@ fn a_subnet_of_another_plugin_has_no_rows_and_no_namespace_and_is_judged_as_othe
         "{told:?}"
     );
 }
+
+#[test]
+fn who_is_outside_after_an_edit_is_named_until_it_goes() {
+    let record = |pod: &str, address: &str| -> api::Ip {
+        object(json!({
+            "apiVersion": "kubeovn.io/v1", "kind": "IP", "metadata": {"name": format!("{pod}.a")},
+            "spec": {"podName": pod, "namespace": "a", "subnet": "s", "ipAddress": address,
+                     "macAddress": "00:00:00:00:00:09"},
+        }))
+    };
+    let wide = subnet("s", 1, json!({"cidrBlock": "10.1.0.0/16"}));
+    let narrow = subnet("s", 1, json!({"cidrBlock": "10.1.0.0/24"}));
+    let (inside, outside) = (record("in", "10.1.0.5"), record("out", "10.1.7.5"));
+    let mut index = cluster();
+    index.reset(&[inside, outside.clone()]);
+    index.apply(&wide);
+    assert_eq!(told(&index, "s"), [""; 0]);
+    index.apply(&narrow);
+    let words = told(&index, "s").join("; ");
+    assert!(
+        words.contains("a/out (10.1.7.5)") && words.contains("delete"),
+        "{words}"
+    );
+    assert!(!words.contains("a/in"), "{words}");
+    assert_eq!(index.why_none(&claimant("a"), &name("s")), None);
+
+    index.delete(&outside);
+    assert_eq!(told(&index, "s"), [""; 0]);
+    index.apply(&outside);
+    assert_eq!(told(&index, "s").len(), 1);
+    index.apply(&wide);
+    assert_eq!(told(&index, "s"), [""; 0]);
+}
