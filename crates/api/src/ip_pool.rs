@@ -36,6 +36,7 @@ pub struct IpPoolSpec {
     /// Name of the subnet that the addresses are of.
     #[serde(default)]
     #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = rule::object_name("subnet"))]
     pub subnet: String,
     /// Namespaces whose pods on the subnet get their addresses from here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -41,6 +41,19 @@ pub(crate) fn address(field: &str) -> Rule {
     on_text(field, "isIP(self)", fault)
 }
 
+pub(crate) fn mac(field: &str) -> Rule {
+    let cel = "self.matches('^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$')";
+    let fault = "is not a MAC address; write six hexadecimal pairs joined by colons";
+    on_text(field, cel, fault)
+}
+
+/// The name of another object.
+pub(crate) fn object_name(field: &str) -> Rule {
+    let cel = "self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')";
+    let fault = "is no name of an object; use lower-case letters, digits, - and . alone";
+    on_text(field, cel, fault)
+}
+
 pub(crate) fn cidr(field: &str) -> Rule {
     let fault = "is not a CIDR; write it like 10.0.0.0/16 or fd00::/64";
     on_text(field, "isCIDR(self)", fault)

@@ -66,7 +66,8 @@ pub struct SubnetSpec {
     pub default: bool,
     /// Name of the VPC.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(extend("default" = vpc::DEFAULT))]
+    #[schemars(length(max = 253), extend("default" = vpc::DEFAULT))]
+    #[x_kube(validation = rule::or_empty(rule::object_name("vpc")))]
     pub vpc: String,
     /// Address families, written by the controller from `cidrBlock`.
     #[serde(default)]

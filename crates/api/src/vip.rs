@@ -34,6 +34,8 @@ pub struct VipSpec {
     pub namespace: String,
     /// Name of the subnet that the address is of.
     #[serde(default)]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rule::or_empty(rule::object_name("subnet")))]
     pub subnet: String,
     /// What the address is for; kept, not used.
     #[serde(default, rename = "type", skip_serializing_if = "String::is_empty")]
@@ -50,6 +52,8 @@ pub struct VipSpec {
     pub v6_ip: String,
     /// The MAC address; one that nobody has when empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = rule::or_empty(rule::mac("macAddress")))]
     pub mac_address: String,
     /// Kept, not used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

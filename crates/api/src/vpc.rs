@@ -59,6 +59,8 @@ pub struct VpcSpec {
     /// Subnet for namespaces of this VPC that no subnet names. Where it is absent, the subnet with
     /// `default` is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rule::or_empty(rule::object_name("defaultSubnet")))]
     pub default_subnet: String,
 }
 
