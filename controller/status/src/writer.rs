@@ -14,7 +14,7 @@ use kube::api::{
 };
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, ResourceExt};
-use model::{MacAddr, NodeName, PodKey, SubnetName, VpcName};
+use model::{MacAddr, NodeName, PodKey, SubnetName, VpcName, mac::fnv1a};
 use serde_json::{Value, json};
 
 use crate::complaints::Complaint;
@@ -235,8 +235,8 @@ impl Writer {
         let event = Event {
             type_: EventType::Warning,
             reason: reason.to_owned(),
+            action: action(&note),
             note: Some(note),
-            action: "Reconcile".to_owned(),
             secondary: None,
         };
         let name = object.name.clone().unwrap_or_default();
@@ -249,6 +249,12 @@ impl Writer {
     fn ips(&self) -> Api<Ip> {
         Api::all(self.client.clone())
     }
+}
+
+/// The recorder takes events that differ in their notes alone for one, and keeps the first note. So
+/// what is done has a part that tells notes apart.
+fn action(note: &str) -> String {
+    format!("Reconcile-{:016x}", fnv1a(note.as_bytes()))
 }
 
 async fn list<K>(client: &Client) -> Result<Vec<K>, WriteError>
