@@ -75,8 +75,8 @@ fn private_subnet(version: OvnVersion, families: Families) {
         ensure!(rows == self::rows(lab)?, "other rows than {rows:#?}");
         reach(lab, &pods, &[&pods.beside]).await?;
 
-        let anywhere = lab.families().all().iter().map(|family| family.any());
-        let anywhere: Vec<&str> = anywhere.collect();
+        let anywhere = lab.families().all().iter();
+        let anywhere: Vec<String> = anywhere.map(|it| it.any().to_string()).collect();
         edit(lab, json!({"allowSubnets": anywhere})).await?;
         wait_for_acls(lab, families * 3 + 1).await?;
         reach(lab, &pods, &[&pods.beside, &pods.friend, &pods.other]).await?;

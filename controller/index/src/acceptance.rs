@@ -146,6 +146,9 @@ pub(crate) fn accept(index: &Index) -> BTreeMap<SubnetName, Acceptance> {
     for (place, (name, subnet)) in subnets.iter().enumerate() {
         let mut faults = subnet.faults.clone();
         faults.extend(overlap_fault(&subnets, place, &held));
+        if held.get(name) != Some(&subnet.network.cidrs) {
+            faults.extend(index.link_fault(subnet));
+        }
         faults.extend(index.faults_beside_others(name, subnet));
         let is_blocked = faults.iter().any(|fault| fault.effect == Effect::Blocks);
         if !is_blocked {
@@ -296,6 +299,20 @@ impl Index {
             Fault::new(Effect::Told, "spec.namespaces", namespace.clone(), cause)
         }));
         faults
+    }
+
+    /// A link of its VPC has a part of its network.
+    fn link_fault(&self, subnet: &Subnet) -> Option<Fault> {
+        let (wanted, vpc) = (subnet.network.cidrs, &subnet.network.vpc);
+        let cidrs: Vec<_> = wanted.values().copied().collect();
+        let (link, remote) = self
+            .link_over(vpc, &cidrs)
+            .filter(|_| subnet.is_connected())?;
+        let cause = format!(
+            "it overlaps {link}, by which VPC {vpc} is linked to {remote}; choose a CIDR that is free"
+        );
+        let field = "spec.cidrBlock";
+        Some(Fault::new(Effect::Blocks, field, wanted.to_string(), cause))
     }
 
     fn vpc_fault(&self, subnet: &Subnet) -> Option<Fault> {

@@ -3,6 +3,7 @@
 //! | edited | planned again | because |
 //! | --- | --- | --- |
 //! | VPC | itself, its load balancers, its subnets and their ports; everything when it is the default one or `join` is in it | its router's name is in their rows |
+//! | routes, policies, peerings of a VPC | itself, and the VPC at the other end of a link | a link has two ends |
 //! | subnet, VPC | every subnet that is accepted with another network now | no two of a router overlap |
 //! | subnet | itself, its VPC, that one's load balancers, its ports, all nodes; all ports when it is `join` | gateways are in the VPC's route, the gateway mode in the ports' groups, no node may have an address in it |
 //! | node | itself, nodes with an address of it, the ports on it, and the port that would have its name | an address can lead to one node, a port is in the group of its node, and two ports cannot have one name |

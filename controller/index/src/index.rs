@@ -7,7 +7,7 @@ use controller_plan::{Inputs, Settings};
 use k8s_openapi::jiff::Timestamp;
 use model::{IpPoolName, NodeName, Owner, PodKey, ServiceKey, SubnetName, VipName, VpcName};
 
-use crate::acceptance::Acceptance;
+use crate::acceptance::{Acceptance, Fault};
 use crate::binding::Bindings;
 use crate::claimant::Claimant;
 use crate::endpoint_slice::{EndpointSlice, SliceKey};
@@ -50,6 +50,8 @@ pub struct Index {
     pub(crate) namespaces: Table<String, Namespace>,
     pub(crate) bindings: Bindings,
     pub(crate) acceptances: BTreeMap<SubnetName, Acceptance>,
+    /// What users must mend in VPCs.
+    pub(crate) vpc_faults: BTreeMap<VpcName, Vec<Fault>>,
     pub(crate) kept: BTreeSet<Kept>,
     /// Subnets, VPCs or gateway nodes changed, and what they mean for one another was not looked at
     /// yet.
@@ -109,6 +111,7 @@ impl Index {
             namespaces: Table::default(),
             bindings: Bindings::default(),
             acceptances: BTreeMap::new(),
+            vpc_faults: BTreeMap::new(),
             kept: BTreeSet::new(),
             is_unsettled: false,
             vpcs: Table::default(),
@@ -191,6 +194,7 @@ impl Index {
     pub(crate) fn settle(&mut self) {
         if std::mem::take(&mut self.is_unsettled) {
             self.accept_subnets();
+            self.settle_vpcs();
             self.derive_gateways();
             self.bind_all();
         }

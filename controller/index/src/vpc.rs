@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use controller_plan as plan;
 use model::{SubnetName, VpcName};
 
+use crate::acceptance::{Effect, Fault};
 use crate::index::Index;
 use crate::kept::Kept;
 use crate::kind::{Kind, TableEdit, Watched};
@@ -12,17 +12,25 @@ use crate::life::{Life, declared};
 use crate::table::Table;
 use crate::text::{Rejected, parse};
 
+mod beside;
+mod routing;
+
+pub(crate) use routing::Routing;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vpc {
-    pub network: plan::Vpc,
+    /// The name of the logical router.
+    pub router: String,
+    /// What of its routes, policies and peerings can be read.
+    pub(crate) routing: Routing,
     /// Namespaces whose pods belong to it.
     pub namespaces: BTreeSet<String>,
     /// The subnet for those of them that no subnet names.
     pub default_subnet: Option<SubnetName>,
     pub life: Life,
-    /// What its user must mend. Whatever that is, the VPC has its router: that takes no more than its
+    /// What its user must mend in it by itself. Whatever that is, the VPC has its router: that takes no more than its
     /// name.
-    pub faults: Vec<Rejected>,
+    pub(crate) faults: Vec<Fault>,
     /// The object without what is no intent.
     pub object: api::Vpc,
 }
@@ -37,16 +45,16 @@ impl Watched for api::Vpc {
     }
 
     fn parse(&self) -> Result<Self::Row, Rejected> {
-        let mut faults = Vec::new();
+        let (routing, mut faults) = Routing::of(&self.spec);
         let default_subnet = parse("spec.defaultSubnet", &self.spec.default_subnet);
         let default_subnet = default_subnet.unwrap_or_else(|why| {
-            faults.push(why);
+            let effect = Effect::Told;
+            faults.push(Fault { why, effect });
             None
         });
         Ok(Vpc {
-            network: plan::Vpc {
-                router: self.metadata.name.clone().unwrap_or_default(),
-            },
+            router: self.metadata.name.clone().unwrap_or_default(),
+            routing,
             namespaces: self.spec.namespaces.iter().cloned().collect(),
             default_subnet,
             life: Life::of(&self.metadata),
@@ -63,16 +71,6 @@ impl Watched for api::Vpc {
     }
 
     fn derive(index: &mut Index, TableEdit(edit): TableEdit<Self>) {
-        let old = match edit.new.as_ref() {
-            Some(vpc) => index
-                .inputs
-                .vpcs
-                .insert(edit.key.clone(), vpc.network.clone()),
-            None => index.inputs.vpcs.remove(&edit.key),
-        };
-        if old.as_ref() != edit.new.as_ref().map(|vpc| &vpc.network) {
-            index.dirty_vpc(&edit.key);
-        }
         index.unsettle();
         index.keep(Kept::Vpc(edit.key));
     }

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use model::{Owner, SubnetName, VpcName};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[expect(clippy::large_enum_variant, reason = "a few dozen values in a test")]
 #[derive(Debug, Clone)]
@@ -36,7 +36,10 @@ fn said(index: &Index) -> Vec<String> {
     let faults = subnets.map(|(name, _)| format!("{name} {:?}", index.acceptance(name)));
     let bound = ["d", "t", "x"].map(|it| format!("{it} {}", index.subnet_of_namespace(it)));
     let told = ["d", "t"].map(|it| format!("{it} {:?}", index.binding_of(it)));
-    faults.chain(bound).chain(told).collect()
+    let vpcs = index.vpcs().iter();
+    let of_vpcs = vpcs.map(|(name, _)| format!("{name} {:?}", index.faults_of_vpc(name)));
+    let of_vpcs: Vec<String> = of_vpcs.collect();
+    faults.chain(bound).chain(told).chain(of_vpcs).collect()
 }
 
 fn index() -> Index {
@@ -49,20 +52,53 @@ fn index() -> Index {
     })
 }
 
-fn object<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
+fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
 fn any_vpc() -> impl Strategy<Value = Object> {
-    let name = prop_oneof![Just("ovn-cluster"), Just("tenant")];
+    let name = prop_oneof![Just("ovn-cluster"), Just("tenant"), Just("other")];
     let namespaces = proptest::collection::vec("[dt]", 0..2);
     let default = prop_oneof![Just(""), Just("s1"), Just("A_b")];
-    (name, namespaces, default).prop_map(|(name, namespaces, default)| {
-        Object::Vpc(object(json!({
-            "apiVersion": "kubeovn.io/v1", "kind": "Vpc", "metadata": {"name": name},
-            "spec": {"namespaces": namespaces, "defaultSubnet": default},
-        })))
-    })
+    (name, namespaces, default, any_routes(), any_peerings()).prop_map(
+        |(name, namespaces, default, (routes, policies), peerings)| {
+            Object::Vpc(object(json!({
+                "apiVersion": "kubeovn.io/v1", "kind": "Vpc", "metadata": {"name": name},
+                "spec": {
+                    "namespaces": namespaces, "staticRoutes": routes, "policyRoutes": policies,
+                    "vpcPeerings": peerings, "defaultSubnet": default,
+                },
+            })))
+        },
+    )
+}
+
+fn any_routes() -> impl Strategy<Value = (Vec<Value>, Vec<Value>)> {
+    let policy = prop_oneof![Just("policyDst"), Just("policySrc")];
+    let cidr = prop_oneof![Just("0.0.0.0/0"), Just("10.1.0.5"), Just("nonsense")];
+    let nexthop = prop_oneof![Just("10.1.0.9"), Just("169.254.0.2"), Just("fd00::9")];
+    let route = (policy, cidr, nexthop).prop_map(
+        |(policy, cidr, nexthop)| json!({"policy": policy, "cidr": cidr, "nextHopIP": nexthop}),
+    );
+    let policy = (0_i64..4, "ip[46]").prop_map(|(priority, matches)| {
+        json!({"priority": priority * 10 + 2, "match": matches, "action": "drop"})
+    });
+    (
+        proptest::collection::vec(route, 0..3),
+        proptest::collection::vec(policy, 0..3),
+    )
+}
+
+fn any_peerings() -> impl Strategy<Value = Vec<Value>> {
+    let remote = prop_oneof![Just("ovn-cluster"), Just("tenant"), Just("other")];
+    let address = prop_oneof![
+        Just("169.254.0.1/30"),
+        Just("169.254.0.2/30"),
+        Just("10.1.0.1/24"),
+    ];
+    let peering = (remote, address)
+        .prop_map(|(remote, address)| json!({"remoteVpc": remote, "localConnectIP": address}));
+    proptest::collection::vec(peering, 0..3)
 }
 
 fn any_namespace() -> impl Strategy<Value = Object> {
@@ -429,7 +465,7 @@ fn a_vip_leads_to_ready_endpoints_of_its_family_and_port_alone() {
         "spec": {"clusterIPs": ["10.96.0.2", "fd00:96::2"], "ports": [
             {"name": "web", "port": 80}, {"name": "dns", "port": 53, "protocol": "UDP"}]},
     })));
-    let slice = |name: &str, kind: &str, endpoints: serde_json::Value| {
+    let slice = |name: &str, kind: &str, endpoints: Value| {
         object::<EndpointSlice>(json!({
             "metadata": {"name": name, "namespace": "d",
                          "labels": {"kubernetes.io/service-name": "v"}},

@@ -216,8 +216,8 @@ fn a_vpc_that_cannot_be_read_keeps_its_router_and_says_what_is_wrong() {
         index.apply(&vpc(vpc_name, json!({"defaultSubnet": "A_b"})));
         assert_eq!(index.inputs(), &before);
         assert!(index.take_dirty().is_empty());
-        let vpc = index.vpcs().get(&VpcName::new(vpc_name).unwrap()).unwrap();
-        let told = vpc.faults[0].to_string();
+        let faults = index.faults_of_vpc(&VpcName::new(vpc_name).unwrap());
+        let told = faults[0].why.to_string();
         for word in ["spec.defaultSubnet", "A_b", "lower-case"] {
             assert!(told.contains(word), "{told}");
         }

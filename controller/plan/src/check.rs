@@ -33,7 +33,8 @@ pub enum Rule {
     OneOwner,
     /// What a row hangs in is planned too.
     Parent,
-    /// A switch port of type `router` and a router port belong together.
+    /// A switch port of type `router` and a router port belong together, and so do the ports of two
+    /// routers that are linked.
     Peer,
     /// No two ports of a switch, that of the router included, have one address.
     UniqueAddress,
@@ -75,6 +76,7 @@ pub fn check_rows(inputs: &Inputs, rows: &Rows) -> Vec<Finding> {
     let ports = Ports::of(rows);
     let mut findings = parents(rows);
     findings.extend(ports.check_peers(rows));
+    findings.extend(Ports::check_links(rows));
     findings.extend(ports.check_addresses());
     findings.extend(ports.check_macs(inputs));
     findings.extend(routes::check(rows, &ports));

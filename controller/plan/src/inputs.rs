@@ -1,5 +1,7 @@
 //! What the planner may see: intent after parsing, and recorded choices.
 
+mod vpc;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,6 +9,8 @@ use model::{
     Cidr, CidrPair, DualStack, GatewaySet, MacAddr, NodeName, Owner, PortKey, ServiceKey,
     SubnetName, VipName, VpcName,
 };
+
+pub use vpc::{Action, Policy, Route, SourceLevels, Vpc, peering_port};
 
 /// An immutable view of everything that is planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +38,6 @@ pub struct Settings {
     pub default_vpc: VpcName,
     /// The subnet that connects the nodes to the default VPC.
     pub join: SubnetName,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vpc {
-    /// The name of the logical router.
-    pub router: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,9 +22,11 @@ mod vpc;
 
 pub use check::{Finding, Rule, check, check_rows};
 pub use inputs::{
-    Access, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Port, PortSecurity, Protocol,
-    Reserved, RouterLink, Service, Settings, Shared, Slot, Subnet, Vip, Vpc, router_port,
+    Access, Action, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Policy, Port,
+    PortSecurity, Protocol, Reserved, Route, RouterLink, Service, Settings, Shared, Slot,
+    SourceLevels, Subnet, Vip, Vpc, peering_port, router_port,
 };
+pub use ovn::RoutePolicy;
 pub use planned::{Planned, Problem};
 
 use model::Owner;

@@ -25,8 +25,7 @@ fn inputs() -> Inputs {
         default_vpc: vpc.clone(),
         join: join.clone(),
     });
-    let router = ROUTER.to_owned();
-    inputs.vpcs.insert(vpc.clone(), Vpc { router });
+    inputs.vpcs.insert(vpc.clone(), Vpc::of_router(ROUTER));
     for (name, cidr, gateway) in [
         (join, "100.64.0.0/16", "100.64.0.1"),
         ("s".parse().unwrap(), "10.1.0.0/16", "10.1.0.1"),
@@ -222,6 +221,8 @@ fn a_route_to_where_the_router_is_not_is_found() {
             .linked(router(), lr::STATIC_ROUTES);
         let key = RowKey::StaticRoute {
             router: ROUTER.to_owned(),
+            table: String::new(),
+            policy: ovn::RoutePolicy::Destination,
             prefix: "192.0.2.0/24".to_owned(),
             nexthop: nexthop.to_owned(),
         };
@@ -324,4 +325,38 @@ fn a_vip_that_leads_to_another_family_is_found() {
     assert_eq!(leads("[fd00::1]:80", "[fd00::2]:80"), 0);
     assert_eq!(leads("10.96.0.1:80", "10.1.0.2:80,[fd00::2]:80"), 1);
     assert_eq!(leads("nonsense", "nonsense"), 1);
+}
+
+/// Two routers whose ports, at these addresses, are linked.
+fn linked(one: &str, other: &str) -> Inputs {
+    let mut inputs = inputs();
+    for (name, remote, address) in [("a", "b", one), ("b", "a", other)] {
+        let peerings = [(remote.parse().unwrap(), address.parse().unwrap())];
+        let vpc = Vpc {
+            peerings: peerings.into(),
+            ..Vpc::of_router(name)
+        };
+        inputs.vpcs.insert(name.parse().unwrap(), vpc);
+    }
+    inputs
+}
+
+#[test]
+fn a_link_with_one_end_and_one_between_two_networks_are_found() {
+    assert_eq!(check(&linked("169.254.0.1/30", "169.254.0.2/30")), []);
+    let apart = linked("169.254.0.1/30", "169.254.0.5/30");
+    let [first, _] = &check(&apart)[..] else {
+        panic!("{:?}", check(&apart));
+    };
+    assert_eq!(
+        first.to_string(),
+        "Logical_Router_Port a-b: router port b-a, which it is linked to, is not in its networks"
+    );
+    assert_eq!(check(&linked("169.254.0.1/30", "169.254.0.1/30")).len(), 2);
+    let mut one = linked("169.254.0.1/30", "169.254.0.2/30");
+    one.vpcs.remove(&"b".parse::<VpcName>().unwrap());
+    assert_eq!(
+        check(&one)[0].to_string(),
+        "Logical_Router_Port a-b: it is linked to router port b-a, which is not planned"
+    );
 }

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use controller_plan::{
-    Access, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Port, PortSecurity, Protocol,
-    Reserved, RouterLink, Service, Settings, Shared, Slot, Subnet, Vip, Vpc, check, plan, plan_all,
+    Access, Action, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Policy, Port,
+    PortSecurity, Protocol, Reserved, Route, RouterLink, Service, Settings, Shared, Slot, Subnet,
+    Vip, Vpc, check, plan, plan_all,
 };
 use model::{
     GatewaySet, MacAddr, NodeName, Owner, PodKey, PortKey, ServiceKey, SubnetName, VipName, VpcName,
 };
 use ovn::nb::{logical_router_policy as policy, logical_switch_port as lsp};
-use ovn::{Change, Row, RowKey, Rows, diff};
+use ovn::{Change, RoutePolicy, Row, RowKey, Rows, diff};
 use proptest::prelude::*;
 
 fn vpc(name: &str) -> VpcName {
@@ -165,13 +166,65 @@ prop_compose! {
     }
 }
 
+/// Routes to networks that the router is in, whichever it is.
+fn any_routes(nexthop: &'static str) -> impl Strategy<Value = BTreeSet<Route>> {
+    let route = (any::<bool>(), 0_u8..4, 1_u8..4).prop_map(move |(source, prefix, host)| Route {
+        policy: if source {
+            RoutePolicy::Source
+        } else {
+            RoutePolicy::Destination
+        },
+        prefix: format!("10.{prefix}.0.0/{}", 16 + 8 * (prefix % 3))
+            .parse()
+            .unwrap(),
+        nexthop: format!("{nexthop}{host}").parse().unwrap(),
+    });
+    proptest::collection::btree_set(route, 0..5)
+}
+
+prop_compose! {
+    /// Two tenants, each with a link that the other has as well.
+    fn any_tenants()(
+        linked: bool,
+        routes in (any_routes("169.254.0.4"), any_routes("169.254.0.4")),
+        policies in proptest::collection::btree_map(200_u16..204, 0_u8..3, 0..4),
+    ) -> [(VpcName, Vpc); 2] {
+        let peering = |remote: &str, address: &str| {
+            let addresses = address.parse().unwrap();
+            linked.then(|| (vpc(remote), addresses)).into_iter().collect()
+        };
+        let policies = policies.into_iter().map(|(priority, action)| {
+            let matches = format!("ip4.src == 10.0.{action}.0/24");
+            let action = match action {
+                0 => Action::Allow,
+                1 => Action::Drop,
+                _ => Action::Reroute(BTreeSet::from(["169.254.0.9".parse().unwrap()])),
+            };
+            (Policy { priority, matches }, action)
+        });
+        let one = Vpc {
+            peerings: peering("other", "169.254.0.1/16"),
+            policies: if linked { policies.collect() } else { BTreeMap::new() },
+            routes: if linked { routes.0 } else { BTreeSet::new() },
+            ..Vpc::of_router("tenant")
+        };
+        let other = Vpc {
+            peerings: peering("tenant", "169.254.0.2/16"),
+            routes: if linked { routes.1 } else { BTreeSet::new() },
+            ..Vpc::of_router("other")
+        };
+        [(vpc("tenant"), one), (vpc("other"), other)]
+    }
+}
+
 fn port_key(index: u8) -> PortKey {
     PortKey::primary(PodKey::new("default", format!("p{index}")).unwrap())
 }
 
 prop_compose! {
     fn any_inputs()(
-        tenant: bool,
+        tenants in proptest::option::of(any_tenants()),
+        routes in any_routes("10.100.0.5"),
         join in any_subnet(100),
         has_join in proptest::bool::weighted(0.9),
         subnets in (any_subnet(0), any_subnet(1), any_subnet(2)),
@@ -183,10 +236,10 @@ prop_compose! {
         recorded_mac: bool,
     ) -> Inputs {
         let mut inputs = Inputs::new(settings());
-        inputs.vpcs.insert(vpc("ovn-cluster"), Vpc { router: "ovn-cluster".into() });
-        if tenant {
-            inputs.vpcs.insert(vpc("tenant"), Vpc { router: "tenant".into() });
-        }
+        let routes = if has_join { routes } else { BTreeSet::new() };
+        let default = Vpc { routes, ..Vpc::of_router("ovn-cluster") };
+        inputs.vpcs.insert(vpc("ovn-cluster"), default);
+        inputs.vpcs.extend(tenants.into_iter().flatten());
         if has_join {
             let join = Subnet { vpc: vpc("ovn-cluster"), router_link: RouterLink::Connected, ..join };
             inputs.subnets.insert(settings().join, join);

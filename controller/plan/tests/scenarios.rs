@@ -16,11 +16,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use controller_plan::{
-    Access, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Planned, Port, PortSecurity,
-    Protocol, Reserved, RouterLink, Service, Settings, Shared, Subnet, Vip, Vpc, check, plan_all,
+    Access, Action, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Planned, Policy, Port,
+    PortSecurity, Protocol, Reserved, Route, RouterLink, Service, Settings, Shared, Subnet, Vip,
+    Vpc, check, plan_all,
 };
 use model::{NodeName, PodKey, PortKey, SubnetName, VipName, VpcName};
-use ovn::RowKey;
+use ovn::{RoutePolicy, RowKey};
 use serde::Deserialize;
 
 const SEPARATOR: &str = "---- rows ----\n";
@@ -30,6 +31,8 @@ const SEPARATOR: &str = "---- rows ----\n";
 struct Cluster {
     #[serde(default)]
     vpcs: Vec<String>,
+    #[serde(default)]
+    routing: BTreeMap<String, RoutingText>,
     #[serde(default)]
     subnets: BTreeMap<String, SubnetText>,
     #[serde(default)]
@@ -42,6 +45,20 @@ struct Cluster {
     gateways: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     vips: BTreeMap<String, VipText>,
+}
+
+/// What a VPC's user wants of its router.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoutingText {
+    /// `to <cidr> via <address>` or `from <cidr> via <address>`.
+    #[serde(default)]
+    routes: Vec<String>,
+    /// `<priority> <match> => <action>`.
+    #[serde(default)]
+    policies: Vec<String>,
+    #[serde(default)]
+    peerings: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -115,9 +132,9 @@ fn inputs(cluster: Cluster) -> Inputs {
     };
     let mut inputs = Inputs::new(settings);
     for name in cluster.vpcs {
-        inputs
-            .vpcs
-            .insert(VpcName::new(name.clone()).unwrap(), Vpc { router: name });
+        let routing = cluster.routing.get(&name);
+        let vpc = routing.map_or_else(|| Vpc::of_router(&name), |text| vpc(&name, text));
+        inputs.vpcs.insert(VpcName::new(name).unwrap(), vpc);
     }
     for (name, text) in cluster.subnets {
         inputs
@@ -163,6 +180,49 @@ fn reserved(text: VipText) -> Reserved {
 fn shared(text: &str) -> Shared {
     let address = text.parse().map(Shared::Address);
     address.unwrap_or_else(|_| Shared::Vip(text.parse().unwrap()))
+}
+
+fn vpc(name: &str, text: &RoutingText) -> Vpc {
+    let peerings = text.peerings.iter();
+    Vpc {
+        routes: text.routes.iter().map(|text| route(text)).collect(),
+        policies: text.policies.iter().map(|text| policy(text)).collect(),
+        peerings: peerings
+            .map(|(remote, addresses)| (remote.parse().unwrap(), addresses.parse().unwrap()))
+            .collect(),
+        ..Vpc::of_router(name)
+    }
+}
+
+fn route(text: &str) -> Route {
+    let words: Vec<&str> = text.split(' ').collect();
+    let ["to" | "from", prefix, "via", nexthop] = words[..] else {
+        panic!("`{text}` is no route");
+    };
+    Route {
+        policy: if words[0] == "to" {
+            RoutePolicy::Destination
+        } else {
+            RoutePolicy::Source
+        },
+        prefix: prefix.parse().unwrap(),
+        nexthop: nexthop.parse().unwrap(),
+    }
+}
+
+fn policy(text: &str) -> (Policy, Action) {
+    let (matches, action) = text.split_once(" => ").unwrap();
+    let (priority, matches) = matches.split_once(' ').unwrap();
+    let policy = Policy {
+        priority: priority.parse().unwrap(),
+        matches: matches.to_owned(),
+    };
+    let action = match action {
+        "allow" => Action::Allow,
+        "drop" => Action::Drop,
+        nexthops => Action::Reroute(nexthops.split(' ').map(|it| it.parse().unwrap()).collect()),
+    };
+    (policy, action)
 }
 
 fn subnet(text: &SubnetText) -> Subnet {

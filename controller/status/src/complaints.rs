@@ -31,11 +31,12 @@ pub(crate) fn all(index: &Index, verdicts: &Verdicts) -> BTreeSet<Complaint> {
         })
     });
     let of_vpcs = index.vpcs().iter().flat_map(|(name, vpc)| {
-        vpc.faults.iter().map(|why| Complaint {
+        let faults = index.faults_of_vpc(name).iter();
+        faults.map(|fault| Complaint {
             object: named(Kind::Vpc, name),
             uid: vpc.life.uid.clone(),
             reason: VPC_INVALID.to_owned(),
-            message: why.to_string(),
+            message: fault.why.to_string(),
         })
     });
     problems.chain(faults).chain(of_vpcs).collect()

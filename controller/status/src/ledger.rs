@@ -376,7 +376,7 @@ fn pool(
     let router = index
         .vpcs()
         .get(&network.vpc)
-        .map(|vpc| vpc.network.router.as_str());
+        .map(|vpc| vpc.router.as_str());
     let slots = network.cidrs.values().filter_map(|cidr| slot_range(*cidr));
     let slots = slots.filter(|_| *name == settings.join);
     // elsewhere an address of a node is like any other

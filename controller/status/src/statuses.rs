@@ -265,7 +265,7 @@ pub(crate) fn vpcs(index: &Index, verdicts: &Verdicts) -> Vec<(VpcName, VpcStatu
         let status = VpcStatus {
             conditions: vpc_conditions(index, name, vpc, &verdict),
             standby: verdict.rejection.is_none(),
-            router: vpc.network.router.clone(),
+            router: vpc.router.clone(),
             subnets: index.subnets_in(name).map(ToString::to_string).collect(),
             default_logical_switch: default.map(ToString::to_string).unwrap_or_default(),
             ..load_balancers(index, name)
@@ -281,7 +281,8 @@ fn vpc_conditions(index: &Index, name: &VpcName, vpc: &Vpc, verdict: &Verdict) -
         let message = waiting(("subnet", "subnets"), &subnets);
         return vec![condition(READY, false, WAITING_FOR_SUBNETS, &message)];
     }
-    let faults: Vec<String> = vpc.faults.iter().map(ToString::to_string).collect();
+    let faults = index.faults_of_vpc(name).iter();
+    let faults: Vec<String> = faults.map(|fault| fault.why.to_string()).collect();
     match complaint(verdict) {
         _ if !faults.is_empty() => vpc_failed(VPC_INVALID, &faults.join("; ")),
         Some(message) => vpc_failed(VPC_NOT_PLANNED, &message),

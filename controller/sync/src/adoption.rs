@@ -7,7 +7,7 @@
 
 use controller_index::Inputs;
 use model::priority::{ACL_NODE, ACL_SUBNET, ACL_SUBNET_DROP};
-use model::{MacAddr, Owner, SubnetName};
+use model::{MacAddr, Owner, SubnetName, VpcName};
 use ovn::acl::Direction;
 use ovn::nb::{self, logical_router_port as lrp};
 use ovn::{Row, RowKey, Rows, View};
@@ -40,6 +40,9 @@ pub(crate) fn actual(view: &View, inputs: &Inputs, owner: &Owner, desired: &Rows
     }
     if let Owner::Subnet(name) = owner {
         actual.extend(legacy_acls(view, inputs, name));
+    }
+    if let Owner::Vpc(name) = owner {
+        actual.extend(routes_by_source(view, inputs, name));
     }
     actual
 }
@@ -78,6 +81,19 @@ fn is_legacy_acl(name: &SubnetName, key: &RowKey, row: &Row) -> bool {
         Ok(ACL_NODE) => is_spelled && matches.contains(','),
         Ok(_) | Err(_) => false,
     }
+}
+
+/// The rows, of nobody, of the VPC's routes by source, which are policies now.
+fn routes_by_source(view: &View, inputs: &Inputs, name: &VpcName) -> Rows {
+    let Some(vpc) = inputs.vpcs.get(name) else {
+        return Rows::new();
+    };
+    let keys = vpc
+        .routes
+        .iter()
+        .filter_map(|route| route.row_by_source(&vpc.router));
+    keys.filter_map(|key| Some((key.clone(), view.adoptable(&key)?)))
+        .collect()
 }
 
 /// Routes to nodes, and of pods and subnets by nodes: of nobody, in the default router, and with an

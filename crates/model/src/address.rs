@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,10 +75,10 @@ impl IpFamily {
     }
 
     /// Every address of the family.
-    pub const fn any(self) -> &'static str {
+    pub fn any(self) -> Cidr {
         match self {
-            Self::V4 => "0.0.0.0/0",
-            Self::V6 => "::/0",
+            Self::V4 => Cidr(Ipv4Net::default().into()),
+            Self::V6 => Cidr(Ipv6Net::default().into()),
         }
     }
 
@@ -350,6 +350,12 @@ mod tests {
 
     fn cidr(text: &str) -> Cidr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn every_address_of_a_family_is_in_its_greatest_network() {
+        assert_eq!(IpFamily::V4.any(), cidr("0.0.0.0/0"));
+        assert_eq!(IpFamily::V6.any(), cidr("::/0"));
     }
 
     #[test]

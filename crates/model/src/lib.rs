@@ -9,6 +9,7 @@ pub mod load_balancer;
 pub mod mac;
 pub mod name;
 pub mod owner;
+pub mod port_address;
 pub mod priority;
 
 pub use address::{AddressRange, Cidr, CidrPair, DualStack, IpFamily};
@@ -18,3 +19,4 @@ pub use name::{
     IpPoolName, NodeName, PodKey, PortKey, Provider, ServiceKey, SubnetName, VipName, VpcName,
 };
 pub use owner::Owner;
+pub use port_address::PortAddress;

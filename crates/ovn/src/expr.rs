@@ -11,6 +11,11 @@ pub fn destination_in(cidr: Cidr) -> String {
     format!("{}.dst == {cidr}", cidr.family().ovn_match())
 }
 
+/// Packets from an address of `cidr`.
+pub fn source_in(cidr: Cidr) -> String {
+    format!("{}.src == {cidr}", cidr.family().ovn_match())
+}
+
 /// Packets to `address`.
 pub fn destination_is(address: IpAddr) -> String {
     format!("{}.dst == {address}", IpFamily::of(address).ovn_match())

@@ -24,6 +24,9 @@ pub enum RowKey {
     },
     StaticRoute {
         router: String,
+        /// Empty for the table that all packets use.
+        table: String,
+        policy: RoutePolicy,
         prefix: String,
         nexthop: String,
     },
@@ -36,14 +39,23 @@ pub enum RowKey {
     },
 }
 
+/// Which address of a packet a static route compares with its prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RoutePolicy {
+    Destination,
+    Source,
+}
+
 // === impl RowKey ===
 
 impl RowKey {
     /// The columns that keys are made of.
-    pub(crate) const COLUMNS: [&str; 6] = [
+    pub(crate) const COLUMNS: [&str; 8] = [
         "name",
         nb::logical_router_policy::PRIORITY.name,
         nb::logical_router_policy::MATCH.name,
+        nb::logical_router_static_route::ROUTE_TABLE.name,
+        nb::logical_router_static_route::POLICY.name,
         nb::logical_router_static_route::IP_PREFIX.name,
         nb::logical_router_static_route::NEXTHOP.name,
         // those of ACLs are named like those of policies, but for this one
@@ -100,6 +112,8 @@ impl RowKey {
             }),
             "Logical_Router_Static_Route" => Some(Self::StaticRoute {
                 router: router_of(row)?,
+                table: or_default(row, nb::logical_router_static_route::ROUTE_TABLE),
+                policy: RoutePolicy::of(row),
                 prefix: or_default(row, nb::logical_router_static_route::IP_PREFIX),
                 nexthop: or_default(row, nb::logical_router_static_route::NEXTHOP),
             }),
@@ -110,6 +124,28 @@ impl RowKey {
                 matches: or_default(row, nb::acl::MATCH),
             }),
             _ => None,
+        }
+    }
+}
+
+// === impl RoutePolicy ===
+
+impl RoutePolicy {
+    /// The word in `Logical_Router_Static_Route.policy`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Destination => "dst-ip",
+            Self::Source => "src-ip",
+        }
+    }
+
+    /// A route that does not say is one by destination.
+    fn of(row: &Row) -> Self {
+        let word = row.get(nb::logical_router_static_route::POLICY);
+        if word.flatten().as_deref() == Some(Self::Source.word()) {
+            Self::Source
+        } else {
+            Self::Destination
         }
     }
 }
@@ -160,10 +196,19 @@ impl fmt::Display for RowKey {
             }
             Self::StaticRoute {
                 router,
+                table: of_packets,
+                policy,
                 prefix,
                 nexthop,
             } => {
-                write!(f, "{table} {router} {prefix} via {nexthop}")
+                write!(f, "{table} {router} ")?;
+                if !of_packets.is_empty() {
+                    write!(f, "table {of_packets} ")?;
+                }
+                if *policy == RoutePolicy::Source {
+                    f.write_str("from ")?;
+                }
+                write!(f, "{prefix} via {nexthop}")
             }
             Self::Acl {
                 parent,

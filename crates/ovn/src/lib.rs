@@ -26,7 +26,7 @@ pub mod view;
 pub use column::{Column, Table};
 pub use diff::{Change, Update, apply, diff};
 pub use r#gen::{nb, sb, vswitch};
-pub use key::RowKey;
+pub use key::{RoutePolicy, RowKey};
 pub use operations::{Unresolved, operations};
 pub use row::{Link, Row, Rows};
 pub use view::View;

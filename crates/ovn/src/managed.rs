@@ -51,7 +51,7 @@ pub const TABLES: &[Managed] = &[
     },
     Managed {
         table: &nb::LOGICAL_ROUTER_PORT,
-        columns: &["name", "mac", "networks", "options", "external_ids"],
+        columns: &["name", "mac", "networks", "peer", "options", "external_ids"],
         children: &[],
     },
     Managed {
@@ -85,6 +85,7 @@ pub const TABLES: &[Managed] = &[
             "ip_prefix",
             "nexthop",
             "policy",
+            "route_table",
             "output_port",
             "options",
             "external_ids",

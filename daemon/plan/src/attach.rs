@@ -7,7 +7,7 @@ use linux::offload::TxChecksum;
 use linux::route::{Route, Routes};
 use linux::sysctl::{Key, Settings};
 use linux::{LinkName, address::Addresses};
-use model::{Cidr, IpFamily, PortKey, Provider};
+use model::{IpFamily, PortKey, Provider};
 
 use crate::allocation::Allocation;
 use crate::datapath::Datapath;
@@ -151,16 +151,12 @@ pub fn default_routes(attachment: &Attachment) -> Routes {
     let families = allocation.addresses.iter().map(|(family, _)| family);
     let route = |family: IpFamily| {
         Some(Route {
-            destination: everywhere(family)?,
+            destination: family.any(),
             gateway: Some(*allocation.gateways.get(family)?),
             link: attachment.ifname.clone(),
         })
     };
     families.filter_map(route).collect()
-}
-
-fn everywhere(family: IpFamily) -> Option<Cidr> {
-    family.any().parse().ok()
 }
 
 // === impl Step ===

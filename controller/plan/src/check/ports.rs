@@ -62,6 +62,29 @@ impl<'a> Ports<'a> {
         findings
     }
 
+    /// Ports of two routers that are linked name each other and are in the same networks.
+    pub(super) fn check_links(rows: &Rows) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (key, row) in rows {
+            let Some(peer) = row.get(lrp::PEER).flatten() else {
+                continue;
+            };
+            let other = rows.get(&RowKey::LogicalRouterPort(peer.clone()));
+            let message = match other {
+                None => format!("it is linked to router port {peer}, which is not planned"),
+                Some(other) if !is_linked_to(other, key) => {
+                    format!("it is linked to router port {peer}, which is not linked to it")
+                }
+                Some(other) if !are_neighbours(row, other) => {
+                    format!("router port {peer}, which it is linked to, is not in its networks")
+                }
+                Some(_) => continue,
+            };
+            findings.push(Finding::new(Rule::Peer, key, message));
+        }
+        findings
+    }
+
     pub(super) fn check_addresses(&self) -> Vec<Finding> {
         let placed = self
             .on_switches
@@ -164,6 +187,20 @@ fn texts(row: &Row) -> BTreeSet<String> {
 /// The router port that a switch port is for.
 fn peer(row: &Row) -> Option<String> {
     row.get(lsp::OPTIONS)?.remove("router-port")
+}
+
+fn is_linked_to(row: &Row, key: &RowKey) -> bool {
+    let peer = row.get(lrp::PEER).flatten();
+    peer.is_some_and(|peer| *key == RowKey::LogicalRouterPort(peer))
+}
+
+/// Whether two router ports have other addresses in the same networks.
+fn are_neighbours(one: &Row, other: &Row) -> bool {
+    let (one, other) = (texts(one), texts(other));
+    let networks = |texts: &BTreeSet<String>| -> BTreeSet<Cidr> {
+        texts.iter().filter_map(|text| text.parse().ok()).collect()
+    };
+    one.is_disjoint(&other) && networks(&one) == networks(&other)
 }
 
 /// The switch or the router of a port.
