@@ -93,11 +93,11 @@ pub(crate) fn subnet(user: User, number: u32, vpc: Option<&Name>) -> Value {
     json!({"spec": {"protocol": "IPv4", "cidrBlock": cidr, "vpc": vpc}})
 }
 
-/// Another CIDR, exclusion, namespace, gateway or label.
+/// Another CIDR, exclusion, namespace, gateway or label, or others that are let in.
 pub(crate) fn subnet_edit(random: &mut Rng, spec: &SubnetSpec, namespace: Option<&Name>) -> Value {
     let cidr = &spec.cidr_block;
     let network = cidr.rsplit_once(".0/").map_or("", |(network, _)| network);
-    match random.u32(0..5) {
+    match random.u32(0..6) {
         0 if cidr.ends_with("/24") => json!({"spec": {"cidrBlock": format!("{network}.0/23")}}),
         0 => json!({"spec": {"cidrBlock": format!("{network}.0/24")}}),
         1 => {
@@ -114,6 +114,11 @@ pub(crate) fn subnet_edit(random: &mut Rng, spec: &SubnetSpec, namespace: Option
             json!({"spec": {"gatewayType": "centralized", "gatewayNode": node}})
         }
         3 => json!({"spec": {"gatewayType": "distributed", "gatewayNode": ""}}),
+        4 => {
+            let allowed = (0..random.u8(0..3)).map(|second| format!("10.{second}.0.0/16"));
+            let allowed: Vec<String> = allowed.collect();
+            json!({"spec": {"private": random.bool(), "allowSubnets": allowed}})
+        }
         _ => json!({"metadata": {"labels": {"x": random.u8(..).to_string()}}}),
     }
 }
