@@ -96,6 +96,11 @@ impl State {
                 self.objects.insert(path, sent.clone());
                 (StatusCode::CREATED, sent)
             }
+            (&Method::PATCH, Some(object)) if is_of_another(object, &sent) => {
+                let (code, mut status) = failure(StatusCode::UNPROCESSABLE_ENTITY);
+                status["details"] = json!({"causes": [{"field": "metadata.uid"}]});
+                (code, status)
+            }
             (&Method::PATCH, Some(object)) => {
                 self.writes += 1;
                 merge(object, &sent);
@@ -116,6 +121,12 @@ impl State {
         let items: Vec<_> = found.map(|(_, object)| object).collect();
         (StatusCode::OK, json!({"metadata": {}, "items": items}))
     }
+}
+
+/// Whether the patch says a UID that is not the object's: to change one is refused.
+fn is_of_another(object: &Value, patch: &Value) -> bool {
+    let (own, said) = (&object["metadata"]["uid"], &patch["metadata"]["uid"]);
+    !own.is_null() && !said.is_null() && own != said
 }
 
 fn failure(code: StatusCode) -> (StatusCode, Value) {

@@ -139,10 +139,8 @@ impl Writer {
     /// The UID in the patch makes it fail on another record of the name.
     async fn patch_record(&self, name: &str, patch: &Value) -> Result<(), WriteError> {
         let params = PatchParams::default();
-        match self.ips().patch(name, &params, &Patch::Merge(patch)).await {
-            Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
-            result => result.map(drop).map_err(failed("patch IP", &name)),
-        }
+        let patched = self.ips().patch(name, &params, &Patch::Merge(patch)).await;
+        gone_is_fine(patched.map(drop)).map_err(failed("patch IP", &name))
     }
 
     /// Deletes the record with that UID, not one that came after it.
@@ -153,10 +151,8 @@ impl Writer {
             resource_version: None,
         };
         let params = DeleteParams::default().preconditions(preconditions);
-        match self.ips().delete(name, &params).await {
-            Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
-            result => result.map(drop).map_err(failed("delete IP", &name)),
-        }
+        let deleted = self.ips().delete(name, &params).await;
+        gone_is_fine(deleted.map(drop)).map_err(failed("delete IP", &name))
     }
 
     /// Tells the user by an event of the object.
@@ -305,9 +301,20 @@ where
 /// The object is gone, or another one has its name.
 fn gone_is_fine(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
     match result {
-        Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
+        Err(error) if is_status(&error, 404) || is_of_another(&error) => Ok(()),
         result => result,
     }
+}
+
+/// Whether a patch with a UID met an object of another one: some versions of the API server take
+/// that for a conflict, others for a change of a field that never changes.
+fn is_of_another(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else {
+        return false;
+    };
+    let causes = status.details.iter().flat_map(|it| &it.causes);
+    let is_of_uid = causes.into_iter().any(|it| it.field == "metadata.uid");
+    status.code == 409 || status.code == 422 && is_of_uid
 }
 
 fn failed(verb: &str, object: &impl Display) -> impl FnOnce(kube::Error) -> WriteError {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::edits;
 
-use super::{WriteError, Writer, failed, is_status};
+use super::{WriteError, Writer, failed, gone_is_fine, is_status};
 
 /// So often an object may change under an edit before that counts as a failure.
 const ATTEMPTS: u8 = 5;
@@ -51,12 +51,8 @@ impl Writer {
     ) -> Result<(), WriteError> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let params = PatchParams::default();
-        match namespaces.patch(name, &params, &Patch::Merge(patch)).await {
-            Err(error) if is_status(&error, 404) || is_status(&error, 409) => Ok(()),
-            result => result
-                .map(drop)
-                .map_err(failed("annotate namespace", &name)),
-        }
+        let patched = namespaces.patch(name, &params, &Patch::Merge(patch)).await;
+        gone_is_fine(patched.map(drop)).map_err(failed("annotate namespace", &name))
     }
 }
 

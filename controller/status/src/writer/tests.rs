@@ -163,6 +163,16 @@ async fn r02_an_address_is_not_used_where_the_record_names_another() {
 }
 
 #[tokio::test]
+async fn what_was_recorded_for_a_pod_is_not_told_to_another_of_its_name() {
+    const POD: &str = "/api/v1/namespaces/blue/pods/web-0";
+    let server = ApiServer::default();
+    let another = json!({"metadata": {"name": "web-0", "uid": "uid-2"}});
+    server.put(POD, another.clone());
+    Writer::new(server.client()).annotate(&pod()).await.unwrap();
+    assert_eq!(server.get(POD), Some(another));
+}
+
+#[tokio::test]
 async fn a_renewed_record_keeps_its_addresses_and_names_the_new_claimant() {
     let server = ApiServer::default();
     let mut object = serde_json::to_value(ip_object(&pod())).unwrap();
