@@ -23,10 +23,10 @@ const BATCH: usize = 100;
 const GLANCE: usize = 200;
 /// For each change of a transaction, how long the next one waits for company unless it is full: a
 /// transaction costs northd more than the changes in it (all its logical flows, where it brings the
-/// first pod of a subnet to a node). A few changes now and then wait for nobody; of more than 125 a
+/// first pod of a subnet to a node). A few changes now and then wait for nobody; of more than 200 a
 /// second, those of [`LONGEST_REST`] go together.
-const REST: Duration = Duration::from_millis(8);
-const LONGEST_REST: Duration = Duration::from_millis(250);
+const REST: Duration = Duration::from_millis(5);
+const LONGEST_REST: Duration = Duration::from_millis(50);
 /// How soon owners are tried again whose transaction failed for a reason that may pass.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often everything is compared, in case a change went unnoticed.
