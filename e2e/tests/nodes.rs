@@ -18,6 +18,9 @@ use testkit::{
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const ADDRESS: &str = "ovn.kubernetes.io/ip_address";
+const MAC: &str = "ovn.kubernetes.io/mac_address";
+const ALLOCATED: &str = "ovn.kubernetes.io/allocated";
+const LSP: &str = "Logical_Switch_Port";
 const CHASSIS: &str = "ovn.kubernetes.io/chassis";
 
 #[test]
@@ -97,6 +100,49 @@ fn r25_a_node_with_dots_in_its_name_leaves_nothing_and_keeps_its_name_from_a_pod
             nothing_left(lab, "n9.example.default", &address).await
         })
         .await?;
+        drop(cluster);
+        Ok(())
+    });
+}
+
+#[test]
+fn annotations_of_a_joined_node_that_somebody_broke_come_back_and_its_port_stays() {
+    let options = LabOptions::on(OvnVersion::V25_03).with_api_server();
+    lab::run(options, async |lab| {
+        let cluster = Cluster::start_without_daemons(lab).await?;
+        address_of(lab, "n2").await?;
+        let port = wait_until("the node has its port", PATIENCE, async || {
+            let port = lab.nbctl(["--columns=_uuid,addresses", "list", LSP, "node-n2"])?;
+            ensure!(!port.is_empty());
+            Ok(port)
+        })
+        .await?;
+        let former = annotations_of(lab, "n2").await?;
+        for (number, broken) in [
+            json!({MAC: "x"}),
+            json!({ADDRESS: "nonsense"}),
+            json!({MAC: null, ADDRESS: null, ALLOCATED: null}),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let patch = Patch::Merge(json!({"metadata": {"annotations": broken}}));
+            let params = PatchParams::default();
+            nodes(lab)?.patch("n2", &params, &patch).await?;
+            let another = format!("n{}", 7 + number);
+            let node = objects::node(&another, &format!("192.0.2.{}", 7 + number).parse()?);
+            lab.api_server()?.create_node(&node).await?;
+            let address = address_of(lab, &another).await?;
+            ensure!(Some(&address) != former.get(ADDRESS), "{another} has it");
+            wait_until("the annotations are back", PATIENCE, async || {
+                let now = annotations_of(lab, "n2").await?;
+                ensure!(now == former, "there are {now:?} instead of {former:?}");
+                Ok(())
+            })
+            .await?;
+            let now = lab.nbctl(["--columns=_uuid,addresses", "list", LSP, "node-n2"])?;
+            ensure!(now == port, "the port was {port} and is {now}");
+        }
         drop(cluster);
         Ok(())
     });
@@ -204,6 +250,10 @@ async fn read_and_replace(lab: &Lab, name: &str, key: &str) -> Result<()> {
 
 fn nodes(lab: &Lab) -> Result<Api<Node>> {
     Ok(Api::all(lab.api_server()?.client()?))
+}
+
+async fn annotations_of(lab: &Lab, name: &str) -> Result<BTreeMap<String, String>> {
+    Ok(nodes(lab)?.get(name).await?.annotations().clone())
 }
 
 /// The address of the node's port, once it is recorded.
