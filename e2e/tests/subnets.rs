@@ -545,3 +545,78 @@ fn subnets_vpcs_and_vips_deleted_the_moment_they_were_created_leave_nothing() {
         Ok(())
     });
 }
+
+#[test]
+fn the_status_of_a_vpc_of_its_own_tells_router_subnets_and_default_and_no_load_balancer() {
+    with_cluster(async |lab, cluster| {
+        create::<Vpc>(lab, "Vpc", "tenant", json!({})).await?;
+        let spec = json!({"cidrBlock": "10.30.0.0/16", "vpc": "tenant", "default": true});
+        create_subnet(lab, "a", spec).await?;
+        let spec = json!({"cidrBlock": "10.31.0.0/16", "vpc": "tenant"});
+        create_subnet(lab, "b", spec).await?;
+        let vpcs = all::<Vpc>(lab)?;
+        let wanted = json!({
+            "standby": true, "default": false, "router": "tenant", "defaultLogicalSwitch": "a",
+            "subnets": ["a", "b"], "tcpLoadBalancer": "", "udpLoadBalancer": "",
+            "tcpSessionLoadBalancer": "", "udpSessionLoadBalancer": "",
+        });
+        let is_so = async |wanted: &Value| {
+            let vpc = vpcs.get("tenant").await?;
+            let mut status = json!(vpc.status);
+            let fields = status.as_object_mut().context("it has a status")?;
+            fields.retain(|key, _| key != "conditions");
+            ensure!(status == *wanted, "it is {status}");
+            Ok(())
+        };
+        wait_until("the status is complete", PATIENCE, async || {
+            is_so(&wanted).await
+        })
+        .await?;
+
+        // a subnet cannot leave its VPC, nor can its CIDR be lost
+        let port = || {
+            lab.nbctl([
+                "--columns=_uuid",
+                "find",
+                "Logical_Router_Port",
+                "name=tenant-a",
+            ])
+        };
+        let before = wait_until(
+            "the subnet is accepted and connected",
+            PATIENCE,
+            async || {
+                let annotations = all::<Subnet>(lab)?.get("a").await?.metadata.annotations;
+                let accepted = annotations
+                    .unwrap_or_default()
+                    .remove(api::annotation::ACCEPTED);
+                let accepted = accepted.unwrap_or_default();
+                let before = port()?;
+                let is_so = accepted.starts_with("tenant 10.30.0.0/16 10.30.0.1 ovn ");
+                ensure!(is_so && !before.is_empty(), "{accepted}, {before}");
+                Ok(before)
+            },
+        )
+        .await?;
+        for (edit, words) in [
+            (json!({"vpc": "nowhere"}), "`nowhere`"),
+            (
+                json!({"vpc": "ovn-cluster"}),
+                "until then it keeps 10.30.0.0/16 in VPC tenant",
+            ),
+            (
+                json!({"vpc": "tenant", "provider": "macvlan.default"}),
+                "spec.provider",
+            ),
+        ] {
+            let patch = Patch::Merge(json!({"spec": edit}));
+            let params = PatchParams::default();
+            all::<Subnet>(lab)?.patch("a", &params, &patch).await?;
+            wait_for_condition(lab, "a", ("Validated", "False", words)).await?;
+            ensure!(port()? == before, "its port went after {edit}");
+        }
+        is_so(&wanted).await?;
+        drop(cluster);
+        Ok(())
+    });
+}
