@@ -11,7 +11,7 @@ use model::{Cidr, Owner, VpcName, priority};
 
 use super::Vpc;
 use super::routing::{Entry, Peering};
-use crate::acceptance::{Effect, Fault};
+use crate::acceptance::Fault;
 use crate::index::Index;
 
 /// What is planned of a VPC, and what its user must mend.
@@ -119,27 +119,30 @@ impl Settled {
         if is_default && route.is_default() {
             let cause = "the default route of this VPC leads to the nodes; name the networks that \
                          are meant, or use spec.policyRoutes";
-            let blocks = Effect::Blocks;
             self.faults
-                .push(entry.fault(blocks, ".cidr", route.prefix, cause.to_owned()));
+                .push(entry.fault(".cidr", route.prefix, cause.to_owned()));
             return;
         }
-        self.faults
-            .extend(unconnected(entry, networks, [route.nexthop]));
+        if let Some(fault) = unconnected(entry, networks, [route.nexthop]) {
+            self.faults.push(fault);
+            return;
+        }
         self.network.routes.insert(route);
     }
 
     fn policy(&mut self, entry: &Entry<(Policy, Action)>, networks: &[Cidr], is_default: bool) {
         let (policy, action) = &entry.value;
         if let Some(cause) = self.why_ours(policy.priority, is_default) {
-            let blocks = Effect::Blocks;
             self.faults
-                .push(entry.fault(blocks, ".priority", policy.priority, cause));
+                .push(entry.fault(".priority", policy.priority, cause));
             return;
         }
         if let Action::Reroute(nexthops) = action {
             let nexthops = nexthops.iter().copied();
-            self.faults.extend(unconnected(entry, networks, nexthops));
+            if let Some(fault) = unconnected(entry, networks, nexthops) {
+                self.faults.push(fault);
+                return;
+            }
         }
         self.network.policies.insert(policy.clone(), action.clone());
     }
@@ -159,7 +162,7 @@ impl Settled {
     }
 }
 
-/// OVN passes over what leads to where the router is not.
+/// OVN passes over what leads to where the router is not, and a policy with one such next hop whole.
 fn unconnected<T>(
     entry: &Entry<T>,
     networks: &[Cidr],
@@ -167,17 +170,16 @@ fn unconnected<T>(
 ) -> Option<Fault> {
     let is_connected = |it: &IpAddr| networks.iter().any(|cidr| cidr.contains(*it));
     let nexthop = nexthops.into_iter().find(|it| !is_connected(it))?;
-    let cause = "no subnet and no peering of this VPC has this address; until one has, nothing goes \
-                 there";
-    let told = Effect::Told;
-    Some(entry.fault(told, ".nextHopIP", nexthop, cause.to_owned()))
+    let cause = "no subnet and no peering of this VPC has this address; until one has, the entry has \
+                 no effect";
+    Some(entry.fault(".nextHopIP", nexthop, cause.to_owned()))
 }
 
 /// Why the link is not planned.
 fn peering_fault(index: &Index, name: &VpcName, entry: &Entry<Peering>) -> Option<Fault> {
     let Peering { remote, addresses } = &entry.value;
-    let at_name = |cause| entry.fault(Effect::Blocks, ".remoteVpc", remote, cause);
-    let at_address = |cause| entry.fault(Effect::Blocks, ".localConnectIP", addresses, cause);
+    let at_name = |cause| entry.fault(".remoteVpc", remote, cause);
+    let at_address = |cause| entry.fault(".localConnectIP", addresses, cause);
     if remote == name {
         return Some(at_name("it is this VPC itself; name another".to_owned()));
     }

@@ -67,16 +67,10 @@ impl Routing {
 // === impl Entry ===
 
 impl<T> Entry<T> {
-    /// Something wrong in the field of the entry.
-    pub(crate) fn fault(
-        &self,
-        effect: Effect,
-        field: &str,
-        value: impl Display,
-        cause: String,
-    ) -> Fault {
+    /// Something wrong in the field of the entry, which has no effect because of it.
+    pub(crate) fn fault(&self, field: &str, value: impl Display, cause: String) -> Fault {
         let field = format!("{}{field}", self.path);
-        Fault::new(effect, &field, value.to_string(), cause)
+        Fault::new(Effect::Blocks, &field, value.to_string(), cause)
     }
 }
 
@@ -112,7 +106,7 @@ fn distinct<T, K: Ord + Display>(
         let (field, key) = meaning(&entry.value);
         if let Some(first) = seen.get(&key) {
             let cause = format!("{first} says it already; remove one of the two");
-            faults.push(entry.fault(Effect::Blocks, field, key, cause));
+            faults.push(entry.fault(field, key, cause));
         } else {
             seen.insert(key, entry.path.clone());
             kept.push(entry);
