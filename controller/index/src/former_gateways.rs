@@ -1,13 +1,14 @@
 //! Gateways that pods go on using when their subnet gets another one.
 //!
 //! A pod's default route is made once. As long as one has a former gateway in it, the router answers
-//! for that address, too. Only addresses in `excludeIps` count, where every gateway is written to: so
+//! for that address, too, and the pod's annotation goes on naming it. Only addresses in `excludeIps` count, where every gateway is written to: so
 //! no annotation makes the router take the address of a pod.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use model::{Owner, SubnetName};
+use controller_plan as plan;
+use model::{DualStack, Owner, SubnetName};
 
 use crate::index::Index;
 use crate::pod::{Phase, Pod};
@@ -60,6 +61,22 @@ impl Index {
         former.cloned().unwrap_or_default()
     }
 
+    /// The gateways of a pod on the network: those that it has, as long as the router answers for
+    /// them, else the network's.
+    pub fn gateways_of(
+        &self,
+        subnet: &SubnetName,
+        network: &plan::Subnet,
+        has: &DualStack<IpAddr>,
+    ) -> DualStack<IpAddr> {
+        let former = self.inputs.former_gateways.get(subnet);
+        let is_former = |it: &&IpAddr| former.is_some_and(|former| former.contains(*it));
+        let kept = |family| has.get(family).filter(is_former).copied();
+        network
+            .gateways
+            .map(|family, own| kept(family).unwrap_or(*own))
+    }
+
     /// Counts the gateways of a pod that changed.
     pub(crate) fn count_gateways(&mut self, old: Option<&Pod>, new: Option<&Pod>) {
         let (old, new) = (used(old), used(new));
@@ -103,6 +120,7 @@ impl Index {
         if !former.is_empty() {
             all.insert(name.clone(), former);
         }
+        self.outdate_holders(name);
         self.dirty.insert(Owner::Subnet(name.clone()));
         self.changed_subnets.insert(name.clone());
     }

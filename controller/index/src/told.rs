@@ -28,9 +28,9 @@ impl Told {
         }
     }
 
-    /// Whether that is the network.
-    pub fn is(&self, network: &plan::Subnet) -> bool {
-        self.cidrs == Some(network.cidrs) && self.gateways == Some(network.gateways)
+    /// Whether that is the network, and these its gateways.
+    pub fn is(&self, network: &plan::Subnet, gateways: DualStack<IpAddr>) -> bool {
+        self.cidrs == Some(network.cidrs) && self.gateways == Some(gateways)
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Needy {
     /// Its place in a StatefulSet.
     pub(super) place: Option<Place>,
     nic: Nic,
+    /// What its annotations say of gateways.
+    gateways: DualStack<IpAddr>,
     wish: Wish,
     mac: Option<MacAddr>,
     /// The `IPPool` whose addresses it may have.
@@ -56,7 +58,13 @@ fn of_pod(index: &Index, key: &PodKey, pod: &Pod) -> Needy {
     let is_particular = wish.pool.is_some() || !wish.addresses.is_empty();
     let subnet = index.subnet_of(key, pod);
     let annotated = pod.allocation.as_ref();
-    let network = annotated.and_then(|it| index.network_of(&it.subnet));
+    let is_told = annotated.is_none_or(|it| {
+        let network = index.network_of(&it.subnet);
+        network.is_none_or(|network| {
+            let gateways = index.gateways_of(&it.subnet, network, &pod.gateways);
+            pod.told.is(network, gateways)
+        })
+    });
     let pool = match &wish.pool {
         Some(Pool::Named(pool)) => Some(pool),
         Some(Pool::Listed(_)) | None => index.pool_of(&subnet, &key.namespace),
@@ -69,9 +77,10 @@ fn of_pod(index: &Index, key: &PodKey, pod: &Pod) -> Needy {
         subnet,
         held: index.allocation(key, pod),
         annotated: annotated.cloned(),
-        is_told: pod.is_routed && network.is_none_or(|it| pod.told.is(it)),
+        is_told: pod.is_routed && is_told,
         place: pod.place.clone(),
         nic: pod.nic,
+        gateways: pod.gateways,
         mac: wish.mac.filter(|_| is_particular),
         wish: wish_of(wish, pod.place.as_ref()),
     }
@@ -105,7 +114,7 @@ fn of_node(index: &Index, name: &NodeName, node: &Node) -> Option<Needy> {
     }
     let network = index.network_of(join);
     Some(Needy {
-        is_told: network.is_none_or(|it| node.told.is(it)),
+        is_told: network.is_none_or(|it| node.told.is(it, it.gateways)),
         claimant: Claimant::Node(name.clone()),
         uid: node.uid.clone(),
         node: Some(name.clone()),
@@ -114,6 +123,7 @@ fn of_node(index: &Index, name: &NodeName, node: &Node) -> Option<Needy> {
         held,
         place: None,
         nic: Nic::Unsaid,
+        gateways: DualStack::default(),
         wish: exactly(node.wanted.unwrap_or_default()),
         mac: None,
         pool: None,
@@ -136,6 +146,7 @@ fn of_vip(index: &Index, claimant: &Claimant, vip: &Vip) -> Option<Needy> {
         is_told: true,
         place: None,
         nic: Nic::Unsaid,
+        gateways: DualStack::default(),
         wish: exactly(vip.wanted),
         mac: vip.mac,
         pool: None,
@@ -211,7 +222,7 @@ impl Needy {
         let network = index.network_of(&allocation.subnet)?;
         Some(Recorded {
             cidrs: network.cidrs,
-            gateways: network.gateways,
+            gateways: index.gateways_of(&allocation.subnet, network, &self.gateways),
             claimant: self.claimant,
             uid: self.uid,
             node: self.node,

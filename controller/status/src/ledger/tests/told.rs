@@ -51,6 +51,29 @@ fn the_annotations_of_pods_follow_the_gateway_and_the_cidr_of_their_subnet() {
     assert_eq!(annotation(&patch, "ip_address"), "10.16.0.2");
 }
 
+/// The router answers for it as long as one does.
+#[test]
+fn pods_keep_the_gateway_in_their_routes_while_it_is_kept_from_others() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    let object = settled_pod(&mut ledger, &mut index);
+    let mut edited = subnet("ovn-default", "10.16.0.0/16", NEW_GATEWAY);
+    edited.spec.exclude_ips = vec!["10.16.0.1".to_owned(), NEW_GATEWAY.to_owned()];
+    index.apply(&edited);
+    assert_eq!(decide_all(&mut ledger, &mut index), []);
+
+    edited.spec.cidr_block = "10.16.0.0/15".to_owned();
+    index.apply(&edited);
+    let patch = annotated(&decide_all(&mut ledger, &mut index));
+    assert_eq!(annotation(&patch, "cidr"), "10.16.0.0/15");
+    assert_eq!(annotation(&patch, "gateway"), "10.16.0.1");
+    index.apply(&patched(&object, &patch));
+
+    edited.spec.exclude_ips.remove(0);
+    index.apply(&edited);
+    let patch = annotated(&decide_all(&mut ledger, &mut index));
+    assert_eq!(annotation(&patch, "gateway"), NEW_GATEWAY);
+}
+
 #[test]
 fn another_leader_refreshes_annotations_that_became_outdated_meanwhile() {
     let (mut ledger, mut index) = (Ledger::default(), cluster());
