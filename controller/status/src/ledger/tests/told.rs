@@ -67,6 +67,7 @@ fn pods_keep_the_gateway_in_their_routes_while_it_is_kept_from_others() {
     assert_eq!(annotation(&patch, "cidr"), "10.16.0.0/15");
     assert_eq!(annotation(&patch, "gateway"), "10.16.0.1");
     index.apply(&patched(&object, &patch));
+    assert_eq!(decide_all(&mut ledger, &mut index), []);
 
     edited.spec.exclude_ips.remove(0);
     index.apply(&edited);
