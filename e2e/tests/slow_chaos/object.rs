@@ -84,15 +84,14 @@ impl Hand {
         Ok(timeout(LIMIT, api.get_opt(name)).await??)
     }
 
-    /// Lets a namespace go that is being deleted, as its controller would when it is empty.
+    /// Lets a namespace go that is being deleted, as its controller would when it is empty, whoever
+    /// writes annotations into it meanwhile.
     pub(crate) async fn finalize(&self, name: &Name) -> Result<()> {
-        let Some(namespace) = self.find::<Namespace>(name).await? else {
+        let Some(mut object) = self.find::<Namespace>(name).await? else {
             return Ok(());
         };
-        let object = Namespace {
-            spec: None,
-            ..namespace
-        };
+        object.spec = None;
+        object.metadata.resource_version = None;
         let api = Namespace::within(self.0.clone(), "");
         let parameters = PostParams::default();
         let finalized = api.replace_subresource("finalize", &name.1, &parameters, &object);
