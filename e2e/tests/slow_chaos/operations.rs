@@ -254,7 +254,10 @@ impl Run {
                 let patch = self.subnet_edit(&name).await?;
                 self.hand.patch::<Subnet>(&name, patch).await
             }
-            Kind::Node => self.hand.patch::<Node>(&name, label).await,
+            Kind::Node => {
+                let patch = spec::node_edit(&mut self.random);
+                self.hand.patch::<Node>(&name, patch).await
+            }
             Kind::Service => {
                 let slice = spec::endpoints(&mut self.random);
                 self.hand.patch::<EndpointSlice>(&name, slice).await
@@ -264,10 +267,13 @@ impl Run {
                 self.hand.patch::<Vpc>(&name, patch).await
             }
             Kind::StatefulSet => self.edit_set(&name).await,
-            Kind::Vip => self.hand.patch::<Vip>(&name, label).await,
+            Kind::Vip => {
+                let patch = spec::vip_edit(&mut self.random);
+                self.hand.patch::<Vip>(&name, patch).await
+            }
             Kind::IpPool => {
                 let namespace = self.any(Kind::Namespace);
-                let patch = spec::ip_pool_edit(namespace.as_ref());
+                let patch = spec::ip_pool_edit(&mut self.random, namespace.as_ref());
                 self.hand.patch::<IpPool>(&name, patch).await
             }
         }

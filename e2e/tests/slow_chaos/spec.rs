@@ -79,8 +79,19 @@ pub(crate) fn ip_pool(user: User, number: u32, namespace: Option<&Name>) -> Valu
     json!({"spec": {"subnet": DEFAULT_SUBNET, "ips": [range], "namespaces": names}})
 }
 
-/// For another namespace, or for none.
-pub(crate) fn ip_pool_edit(namespace: Option<&Name>) -> Value {
+/// An address that it cannot have any more, or a label.
+pub(crate) fn vip_edit(random: &mut Rng) -> Value {
+    match random.u32(0..2) {
+        0 => json!({"spec": {"v4ip": "10.16.222.1"}}),
+        _ => json!({"metadata": {"labels": {"x": random.u8(..).to_string()}}}),
+    }
+}
+
+/// For another namespace, for none, or with a range that is none.
+pub(crate) fn ip_pool_edit(random: &mut Rng, namespace: Option<&Name>) -> Value {
+    if random.u32(0..4) == 0 {
+        return json!({"spec": {"ips": ["10.16.220.9..10.16.220.1"]}});
+    }
     let names: Vec<&String> = namespace.iter().map(|(_, name)| name).collect();
     json!({"spec": {"namespaces": names}})
 }
@@ -93,11 +104,11 @@ pub(crate) fn subnet(user: User, number: u32, vpc: Option<&Name>) -> Value {
     json!({"spec": {"protocol": "IPv4", "cidrBlock": cidr, "vpc": vpc}})
 }
 
-/// Another CIDR, exclusion, namespace, gateway or label, or others that are let in.
+/// Another CIDR, exclusion, namespace, gateway, VPC, provider or label, or others that are let in.
 pub(crate) fn subnet_edit(random: &mut Rng, spec: &SubnetSpec, namespace: Option<&Name>) -> Value {
     let cidr = &spec.cidr_block;
     let network = cidr.rsplit_once(".0/").map_or("", |(network, _)| network);
-    match random.u32(0..6) {
+    match random.u32(0..7) {
         0 if cidr.ends_with("/24") => json!({"spec": {"cidrBlock": format!("{network}.0/23")}}),
         0 => json!({"spec": {"cidrBlock": format!("{network}.0/24")}}),
         1 => {
@@ -119,12 +130,33 @@ pub(crate) fn subnet_edit(random: &mut Rng, spec: &SubnetSpec, namespace: Option
             let allowed: Vec<String> = allowed.collect();
             json!({"spec": {"private": random.bool(), "allowSubnets": allowed}})
         }
+        5 if random.bool() => {
+            let vpc = random.choice([api::vpc::DEFAULT, "nowhere"]);
+            json!({"spec": {"vpc": vpc}})
+        }
+        5 => {
+            let provider = random.choice([api::subnet::OVN, "macvlan.default"]);
+            json!({"spec": {"provider": provider}})
+        }
         _ => json!({"metadata": {"labels": {"x": random.u8(..).to_string()}}}),
     }
 }
 
-/// Other static routes.
+/// Annotations of its port that cannot be read or are not there, or a label.
+pub(crate) fn node_edit(random: &mut Rng) -> Value {
+    let broken = match random.u32(0..3) {
+        0 => json!({"ovn.kubernetes.io/mac_address": "x"}),
+        1 => json!({"ovn.kubernetes.io/ip_address": null, "ovn.kubernetes.io/allocated": null}),
+        _ => return json!({"metadata": {"labels": {"x": random.u8(..).to_string()}}}),
+    };
+    json!({"metadata": {"annotations": broken}})
+}
+
+/// Other static routes, or a default subnet that is none.
 pub(crate) fn vpc_edit(random: &mut Rng) -> Value {
+    if random.u32(0..4) == 0 {
+        return json!({"spec": {"defaultSubnet": "nowhere"}});
+    }
     let routes: Vec<Value> = (0..random.u8(0..3))
         .map(|number| {
             let policy = if random.bool() {
