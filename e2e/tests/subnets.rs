@@ -222,6 +222,8 @@ fn a_subnet_names_whom_it_waits_for_and_ends_though_the_controller_was_away() {
         wait_until("the pod has a port", PATIENCE, async || {
             let finalizers = all::<Subnet>(lab)?.get("s").await?.metadata.finalizers;
             ensure!(finalizers.is_some(), "the subnet has no finalizer");
+            let finalizers = all::<Vpc>(lab)?.get("tenant").await?.metadata.finalizers;
+            ensure!(finalizers.is_some(), "the VPC has no finalizer");
             let found = lab.nbctl(["lsp-get-addresses", "p.a"])?;
             ensure!(found.contains("10.30.0.2"), "there is {found}");
             Ok(())
