@@ -27,6 +27,8 @@ mod writer;
 
 #[cfg(test)]
 mod api_server;
+#[cfg(test)]
+mod fixture;
 
 pub use bootstrap::{Bootstrap, Network};
 pub use editor::Editor;

@@ -11,27 +11,21 @@ mod wish;
 
 use std::collections::VecDeque;
 
-use controller_index::{Defaults, Nic, Settings};
+use controller_index::Nic;
 use k8s_openapi::api::core::v1 as core;
-use model::{MacAddr, PodKey, VpcName};
+use model::{MacAddr, PodKey};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::api_server::merge;
+use crate::fixture::index_of_default_vpc;
 use crate::writer::objects::{annotation_patch, ip_object, renewal_patch};
 
 /// An index with the default VPC, `ovn-default` (10.16.0.0/16) and `join` (100.64.0.0/16).
 fn cluster() -> Index {
-    let mut index = Index::new(Defaults {
-        settings: Settings {
-            default_vpc: VpcName::new("ovn-cluster").unwrap(),
-            join: SubnetName::new("join").unwrap(),
-        },
-        subnet: SubnetName::new("ovn-default").unwrap(),
-    });
-    index.apply(&api::Vpc::new("ovn-cluster", api::VpcSpec::default()));
+    let mut index = index_of_default_vpc();
     for (name, cidr) in [("ovn-default", "10.16.0.0/16"), ("join", "100.64.0.0/16")] {
         index.apply(&subnet(name, cidr, ""));
     }

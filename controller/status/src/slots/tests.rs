@@ -1,19 +1,11 @@
-use controller_index::{Defaults, Settings};
-use model::{SubnetName, VpcName};
 use serde_json::json;
 
 use super::*;
+use crate::fixture::index_of_default_vpc;
 
 /// The default VPC, `join`, and a subnet for each set of gateway nodes.
 fn index(join: &str, sets: &[&str]) -> Index {
-    let mut index = Index::new(Defaults {
-        settings: Settings {
-            default_vpc: VpcName::new("ovn-cluster").unwrap(),
-            join: SubnetName::new("join").unwrap(),
-        },
-        subnet: SubnetName::new("ovn-default").unwrap(),
-    });
-    index.apply(&api::Vpc::new("ovn-cluster", api::VpcSpec::default()));
+    let mut index = index_of_default_vpc();
     let join = api::SubnetSpec {
         cidr_block: join.to_owned(),
         ..api::SubnetSpec::default()

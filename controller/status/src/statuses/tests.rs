@@ -1,17 +1,10 @@
-use controller_index::{Defaults, Settings};
 use k8s_openapi::jiff::Timestamp;
 
 use super::*;
+use crate::fixture::index_of_default_vpc;
 
 fn index(subnets: &[(&str, &str, &str)]) -> Index {
-    let mut index = Index::new(Defaults {
-        settings: Settings {
-            default_vpc: VpcName::new("ovn-cluster").unwrap(),
-            join: SubnetName::new("join").unwrap(),
-        },
-        subnet: SubnetName::new("ovn-default").unwrap(),
-    });
-    index.apply(&api::Vpc::new("ovn-cluster", api::VpcSpec::default()));
+    let mut index = index_of_default_vpc();
     for (name, cidr, provider) in subnets {
         let spec = api::SubnetSpec {
             cidr_block: (*cidr).to_owned(),
