@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: rules of the project that the compiler does not know; seconds, and before
 //! anything is compiled.
 
+mod behaviour;
 mod edges;
 mod generated;
 mod licences;
@@ -48,6 +49,7 @@ fn check(workspace: &Workspace) -> Result<Vec<Violation>> {
     violations.extend(modules::check(&tree));
     violations.extend(text::check(&tree));
     violations.extend(generated::check(&tree));
+    violations.extend(behaviour::check(&tree));
     violations.sort();
     Ok(violations)
 }
