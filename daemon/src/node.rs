@@ -162,7 +162,7 @@ impl NodeLoop {
             datapath: facts.datapath,
             mtu: facts.mtu,
             encapsulation: facts.encapsulation,
-            overlay: self.overlay()?,
+            overlay: self.overlay(node)?,
         })?;
         self.desired.send_replace(Some(state.clone()));
         let made = self.host.reconcile(&state).await?;
@@ -195,11 +195,12 @@ impl NodeLoop {
     }
 
     /// Not before the subnets have been listed: routes to those not yet known would be removed.
-    fn overlay(&mut self) -> Result<Vec<daemon_plan::Overlay>, Error> {
+    fn overlay(&mut self, node: &Node) -> Result<Vec<daemon_plan::Overlay>, Error> {
         let table = self.subnets.borrow_and_update();
         if !table.is_synced {
             return Err(Error::NoSubnets);
         }
-        Ok(table.rows.values().filter_map(|it| it.overlay).collect())
+        let rows = table.rows.values();
+        Ok(rows.filter_map(|it| it.overlay_at(node)).collect())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use api::LabelSelector;
 use daemon_plan::Overlay;
 use k8s_openapi::api::core::v1;
 use kube::ResourceExt;
@@ -20,18 +21,33 @@ pub(crate) struct Pod {
 /// This node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Node {
+    pub(crate) name: String,
     pub(crate) annotations: Annotations,
+    pub(crate) labels: BTreeMap<String, String>,
     /// By which others reach it.
     pub(crate) addresses: BTreeSet<IpAddr>,
 }
 
 /// A subnet, as far as it counts here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Subnet {
     /// Where the default VPC's router routes to; `None` where it does not.
-    pub(crate) overlay: Option<Overlay>,
+    overlay: Option<Overlay>,
     /// Of its pods, in bytes; `None` for what fits through the tunnels.
     pub(crate) mtu: Option<u32>,
+    gateways: Gateways,
+}
+
+/// By which nodes the traffic of a subnet leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Gateways {
+    /// By the node of each pod.
+    Distributed,
+    /// By those that are named or selected.
+    Centralized {
+        names: BTreeSet<String>,
+        selectors: Vec<LabelSelector>,
+    },
 }
 
 /// The annotation of a pod that kubelet read from a file: the identity by which kubelet calls it,
@@ -65,7 +81,9 @@ impl Node {
         let addresses = node.status.and_then(|status| status.addresses);
         let addresses = addresses.unwrap_or_default();
         Self {
+            name: node.metadata.name.unwrap_or_default(),
             annotations: relevant(node.metadata.annotations),
+            labels: node.metadata.labels.unwrap_or_default(),
             addresses: addresses
                 .iter()
                 .filter_map(|address| address.address.parse().ok())
@@ -89,6 +107,43 @@ impl Subnet {
         Self {
             overlay: overlay(&spec),
             mtu: spec.mtu,
+            gateways: Gateways::of(spec),
+        }
+    }
+
+    /// Its overlay networks as they are for a node: one by which its traffic does not leave
+    /// translates none of it.
+    pub(crate) fn overlay_at(&self, node: &Node) -> Option<Overlay> {
+        let overlay = self.overlay?;
+        Some(Overlay {
+            nat_outgoing: overlay.nat_outgoing && self.gateways.include(node),
+            ..overlay
+        })
+    }
+}
+
+// === impl Gateways ===
+
+impl Gateways {
+    fn of(spec: api::SubnetSpec) -> Self {
+        if spec.gateway_type == api::subnet::CENTRALIZED {
+            Self::Centralized {
+                names: spec.gateway_nodes().map(str::to_owned).collect(),
+                selectors: spec.gateway_node_selectors,
+            }
+        } else {
+            Self::Distributed
+        }
+    }
+
+    /// Whether the node may be one, alive or not.
+    pub(crate) fn include(&self, node: &Node) -> bool {
+        match self {
+            Self::Distributed => true,
+            Self::Centralized { names, selectors } => {
+                let mut selectors = selectors.iter();
+                names.contains(&node.name) || selectors.any(|it| it.selects(&node.labels))
+            }
         }
     }
 }
@@ -149,6 +204,40 @@ mod tests {
         };
         assert!(vlan(None).is_some() && vlan(Some(true)).is_some());
         assert_eq!(vlan(Some(false)), None);
+    }
+
+    fn translates(spec: &SubnetSpec, node: &v1::Node) -> bool {
+        let spec = SubnetSpec {
+            cidr_block: "10.16.0.0/16".to_owned(),
+            nat_outgoing: true,
+            ..spec.clone()
+        };
+        let overlay =
+            Subnet::keep(api::Subnet::new("s", spec)).overlay_at(&Node::keep(node.clone()));
+        overlay.unwrap().nat_outgoing
+    }
+
+    #[test]
+    fn b3f_only_gateway_nodes_translate_for_a_centralized_subnet() {
+        let mut node = v1::Node::default();
+        node.metadata.name = Some("n1".to_owned());
+        let mut spec = SubnetSpec {
+            gateway_node: "n2, n1".to_owned(),
+            ..SubnetSpec::default()
+        };
+        assert!(translates(&spec, &node), "each node does for its pods");
+        spec.gateway_type = api::subnet::CENTRALIZED.to_owned();
+        assert!(translates(&spec, &node));
+        spec.gateway_node = "n2,n11".to_owned();
+        assert!(!translates(&spec, &node));
+        let zone = BTreeMap::from([("zone".to_owned(), "a".to_owned())]);
+        spec.gateway_node_selectors = vec![LabelSelector {
+            match_labels: zone.clone(),
+            ..LabelSelector::default()
+        }];
+        assert!(!translates(&spec, &node));
+        node.metadata.labels = Some(zone);
+        assert!(translates(&spec, &node));
     }
 
     #[test]

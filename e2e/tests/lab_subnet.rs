@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use api::Subnet;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, PostParams};
 use model::IpFamily;
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::{
     Cluster, Families, Lab, LabOptions, OvnVersion, RunningPod, lab,
     objects::{PodBuilder, pod},
+    subnets::{self, create, edit},
     traffic::{SMALL, tcp, wait_for_ping},
     wait_for_event, wait_until,
 };
@@ -27,26 +27,6 @@ fn with_cluster(
         let cluster = Cluster::start(lab).await?;
         test(lab, cluster).await
     });
-}
-
-fn subnets(lab: &Lab) -> Result<Api<Subnet>> {
-    Ok(Api::all(lab.api_server()?.client()?))
-}
-
-async fn create(lab: &Lab, name: &str, spec: Value) -> Result<()> {
-    let subnet = Subnet::new(name, serde_json::from_value(spec)?);
-    subnets(lab)?
-        .create(&PostParams::default(), &subnet)
-        .await?;
-    Ok(())
-}
-
-/// As `kubectl patch --type=merge` does.
-async fn edit(lab: &Lab, name: &str, spec: Value) -> Result<()> {
-    let patch = Patch::Merge(json!({"spec": spec}));
-    let params = PatchParams::default();
-    subnets(lab)?.patch(name, &params, &patch).await?;
-    Ok(())
 }
 
 /// The networks of the router's port on the subnet.
@@ -74,7 +54,7 @@ async fn wait_for_networks(lab: &Lab, name: &str, networks: &str) -> Result<()> 
 /// Used and free addresses of a family, as the status counts them.
 async fn wait_for_counts(lab: &Lab, name: &str, v4: (f64, f64), v6: (f64, f64)) -> Result<()> {
     wait_until("the counters are right", PATIENCE, async || {
-        let status = subnets(lab)?.get(name).await?.status;
+        let status = subnets::all(lab)?.get(name).await?.status;
         let status = status.context("it has a status")?;
         let found = [
             (status.v4_using, status.v4_available),
@@ -208,7 +188,7 @@ fn a_live_subnet_becomes_dual_stack_and_running_pods_keep_their_addresses() {
         reach_each_other(&[&old, &new, &outside]).await?;
         assert_eq!(old.sandbox.add()?, old.addresses, "it keeps what it has");
         wait_for_counts(lab, "s", (2.0, 251.0), (1.0, 65532.0)).await?;
-        let spec = subnets(lab)?.get("s").await?.spec;
+        let spec = subnets::all(lab)?.get("s").await?.spec;
         assert_eq!(spec.protocol, "Dual");
         assert_eq!(spec.gateway, "10.30.0.1,fd00:30::1");
         Ok(())

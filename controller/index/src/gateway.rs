@@ -44,9 +44,7 @@ const FIELD: &str = "spec.gatewayNode";
 impl Gateways {
     /// What the subnet asks for, without what cannot be read.
     pub(crate) fn parse(spec: &api::SubnetSpec, faults: &mut Vec<Fault>) -> Self {
-        let texts = spec.gateway_node.split(',').map(str::trim);
-        let names = texts.filter(|text| !text.is_empty());
-        let names = names.map(|text| require(FIELD, text));
+        let names = spec.gateway_nodes().map(|text| require(FIELD, text));
         let names = names.filter_map(|it| told(it, faults)).collect();
         let selectors = spec.gateway_node_selectors.iter();
         let selectors = selectors.map(|it| Selector::parse("spec.gatewayNodeSelectors", it));

@@ -1,83 +1,30 @@
 //! Label selectors, parsed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::text::Rejected;
 
-/// Selects what has all the labels and meets all the expressions.
+/// Selects what has all the labels and meets all the expressions, whose operators are known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Selector {
-    labels: BTreeMap<String, String>,
-    expressions: Vec<Expression>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Expression {
-    key: String,
-    operator: Operator,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Operator {
-    In(BTreeSet<String>),
-    /// Also selects what has no such label.
-    NotIn(BTreeSet<String>),
-    Exists,
-    DoesNotExist,
-}
+pub struct Selector(api::LabelSelector);
 
 // === impl Selector ===
 
 impl Selector {
     pub(crate) fn parse(field: &str, selector: &api::LabelSelector) -> Result<Self, Rejected> {
-        let expressions = selector.match_expressions.iter();
-        let expressions: Result<_, _> =
-            expressions.map(|it| Expression::parse(field, it)).collect();
-        Ok(Self {
-            labels: selector.match_labels.clone(),
-            expressions: expressions?,
-        })
+        let mut expressions = selector.match_expressions.iter();
+        match expressions.find(|it| !it.has_known_operator()) {
+            Some(other) => Err(Rejected {
+                field: format!("{field}.matchExpressions.operator"),
+                value: other.operator.clone(),
+                cause: "write In, NotIn, Exists or DoesNotExist".to_owned(),
+            }),
+            None => Ok(Self(selector.clone())),
+        }
     }
 
     pub fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
-        let mut stated = self.labels.iter();
-        stated.all(|(key, value)| labels.get(key) == Some(value))
-            && self.expressions.iter().all(|it| it.is_met_by(labels))
-    }
-}
-
-// === impl Expression ===
-
-impl Expression {
-    fn parse(field: &str, expression: &api::LabelExpression) -> Result<Self, Rejected> {
-        let values = || expression.values.iter().cloned().collect();
-        let operator = match expression.operator.as_str() {
-            "In" => Operator::In(values()),
-            "NotIn" => Operator::NotIn(values()),
-            "Exists" => Operator::Exists,
-            "DoesNotExist" => Operator::DoesNotExist,
-            other => {
-                return Err(Rejected {
-                    field: format!("{field}.matchExpressions.operator"),
-                    value: other.to_owned(),
-                    cause: "write In, NotIn, Exists or DoesNotExist".to_owned(),
-                });
-            }
-        };
-        Ok(Self {
-            key: expression.key.clone(),
-            operator,
-        })
-    }
-
-    fn is_met_by(&self, labels: &BTreeMap<String, String>) -> bool {
-        let value = labels.get(&self.key);
-        match &self.operator {
-            Operator::In(values) => value.is_some_and(|value| values.contains(value)),
-            Operator::NotIn(values) => value.is_none_or(|value| !values.contains(value)),
-            Operator::Exists => value.is_some(),
-            Operator::DoesNotExist => value.is_none(),
-        }
+        self.0.selects(labels)
     }
 }
 

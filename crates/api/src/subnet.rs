@@ -184,4 +184,10 @@ impl SubnetSpec {
         let is_logical = self.logical_gateway.unwrap_or(true);
         self.underlay_gateway || (!is_logical && !self.vlan.is_empty())
     }
+
+    /// The nodes that `gatewayNode` names.
+    pub fn gateway_nodes(&self) -> impl Iterator<Item = &str> {
+        let names = self.gateway_node.split(',').map(str::trim);
+        names.filter(|name| !name.is_empty())
+    }
 }
