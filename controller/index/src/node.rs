@@ -28,6 +28,8 @@ pub struct Node {
     pub fault: Option<Rejected>,
     /// What its annotations say of the join subnet.
     pub told: Told,
+    /// Whether its annotations name its port.
+    pub is_marked: bool,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) liveness: plan::Liveness,
     /// The name that OVN knows it by, once its daemon has told.
@@ -60,6 +62,8 @@ impl Watched for core::Node {
             annotated: port.ok().flatten(),
             wanted: wanted.ok().map(Option::unwrap_or_default),
             told: Told::of(annotations),
+            is_marked: Watched::key(self)
+                .is_some_and(|it| it.lsp() == annotations.text(key::PORT_NAME)),
             labels: self.metadata.labels.clone().unwrap_or_default(),
             liveness: liveness(self),
             chassis: Some(annotations.text(key::CHASSIS).to_owned()).filter(|it| !it.is_empty()),

@@ -45,8 +45,8 @@ pub struct Pod {
     pub nic: Nic,
     /// What its annotations say of its subnet.
     pub told: Told,
-    /// Whether its annotations say that it is connected.
-    pub is_routed: bool,
+    /// Whether its annotations say what those of every pod do.
+    pub is_marked: bool,
     pub security: plan::PortSecurity,
     /// The VIPs that it names.
     pub shared: BTreeSet<plan::Shared>,
@@ -116,7 +116,7 @@ impl Watched for core::Pod {
             // what cannot be read is told, and stays
             nic: Nic::of(annotations).unwrap_or(Nic::VethPair),
             told: Told::of(annotations),
-            is_routed: annotations.is_true(key::ROUTED),
+            is_marked: is_marked(annotations),
             security: if annotations.is_true(key::PORT_SECURITY) {
                 plan::PortSecurity::On
             } else {
@@ -149,6 +149,13 @@ impl Watched for core::Pod {
         index.derive_port(&edit.key);
         index.claims.insert(Claimant::Pod(edit.key));
     }
+}
+
+/// Whether the annotations are there that depend on nothing but that the pod has addresses.
+fn is_marked(annotations: Annotations<'_>) -> bool {
+    annotations.is_true(key::ROUTED)
+        && annotations.text(key::NETWORK_TYPE) == api::annotation::GENEVE
+        && !annotations.text(key::POD_NIC_TYPE).is_empty()
 }
 
 impl Index {

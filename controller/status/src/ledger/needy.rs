@@ -77,7 +77,7 @@ fn of_pod(index: &Index, key: &PodKey, pod: &Pod) -> Needy {
         subnet,
         held: index.allocation(key, pod),
         annotated: annotated.cloned(),
-        is_told: pod.is_routed && is_told,
+        is_told: pod.is_marked && is_told,
         place: pod.place.clone(),
         nic: pod.nic,
         gateways: pod.gateways,
@@ -114,7 +114,7 @@ fn of_node(index: &Index, name: &NodeName, node: &Node) -> Option<Needy> {
     }
     let network = index.network_of(join);
     Some(Needy {
-        is_told: network.is_none_or(|it| node.told.is(it, it.gateways)),
+        is_told: node.is_marked && network.is_none_or(|it| node.told.is(it, it.gateways)),
         claimant: Claimant::Node(name.clone()),
         uid: node.uid.clone(),
         node: Some(name.clone()),

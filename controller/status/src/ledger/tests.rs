@@ -99,6 +99,8 @@ impl PodObject {
             .annotated("cidr", "10.16.0.0/16")
             .annotated("gateway", "10.16.0.1")
             .annotated("routed", "true")
+            .annotated("network_type", "geneve")
+            .annotated("pod_nic_type", "veth-pair")
     }
 
     fn on_host_network(mut self) -> Self {

@@ -42,14 +42,13 @@ fn adopted() -> (Index, core::Node, core::Pod) {
             "ovn.kubernetes.io/mac_address": "00:00:00:00:00:09",
             "ovn.kubernetes.io/cidr": "100.64.0.0/16,fd00:100:64::/112",
             "ovn.kubernetes.io/gateway": "100.64.0.1,fd00:100:64::1",
+            "ovn.kubernetes.io/port_name": format!("node-{NODE}"),
         },
     }}))
     .unwrap();
     let pod = pod("a")
         .on(NODE)
         .phase("Running")
-        .annotated("routed", "true");
-    let pod = pod
         .allocated("10.16.0.2,fd00:10:16::2")
         .annotated("cidr", "10.16.0.0/16,fd00:10:16::/112")
         .annotated("gateway", "10.16.0.1,fd00:10:16::1")

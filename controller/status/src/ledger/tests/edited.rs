@@ -11,7 +11,8 @@ fn world() -> (Ledger, Index, [core::Pod; 1], api::Ip) {
     let mut running = pod("a").phase("Running").allocated("10.16.0.2");
     let mac = index.records().get(&"a.default".to_owned()).unwrap().mac;
     running = running.annotated("mac_address", &mac.to_string());
-    index.apply(&running.build());
+    let pods = [running.build()];
+    index.apply(&pods[0]);
     let mut object = record("a", "uid-a", "10.16.0.2");
     object.spec.mac_address = mac.to_string();
     index.apply(&object);

@@ -14,7 +14,9 @@ fn node(name: &str, annotations: &[(&str, &str)]) -> core::Node {
 const MAC: &str = "00:00:00:00:00:09";
 
 fn joined(name: &str, address: &str) -> core::Node {
+    let port = format!("node-{name}");
     let all = [
+        ("port_name", port.as_str()),
         ("allocated", "true"),
         ("ip_address", address),
         ("mac_address", MAC),

@@ -103,19 +103,43 @@ fn the_annotations_of_nodes_follow_the_join_subnet() {
     assert_eq!(annotation(&patch, "port_name"), "node-n1");
 }
 
+/// Each of them alone, whatever else is there.
 #[test]
-fn a_user_who_removes_routed_gets_it_back_with_the_same_addresses() {
-    let (mut ledger, mut index) = (Ledger::default(), cluster());
-    let mut object = settled_pod(&mut ledger, &mut index);
-    let annotations = object.metadata.annotations.as_mut().unwrap();
-    assert_eq!(
-        annotations.remove("ovn.kubernetes.io/routed").unwrap(),
-        "true"
-    );
-    index.apply(&object);
-    let patch = annotated(&decide_all(&mut ledger, &mut index));
-    assert_eq!(annotation(&patch, "routed"), "true");
-    assert_eq!(annotation(&patch, "ip_address"), "10.16.0.2");
+fn what_a_user_removes_of_a_pod_comes_back_with_the_same_addresses() {
+    for key in ["routed", "network_type", "pod_nic_type", "cidr", "gateway"] {
+        let (mut ledger, mut index) = (Ledger::default(), cluster());
+        let mut object = settled_pod(&mut ledger, &mut index);
+        let annotations = object.metadata.annotations.as_mut().unwrap();
+        let removed = annotations.remove(&format!("ovn.kubernetes.io/{key}"));
+        index.apply(&object);
+        let patch = annotated(&decide_all(&mut ledger, &mut index));
+        assert_eq!(annotation(&patch, key), &json!(removed.unwrap()));
+        assert_eq!(annotation(&patch, "ip_address"), "10.16.0.2");
+        index.apply(&patched(&object, &patch));
+        assert_eq!(decide_all(&mut ledger, &mut index), [], "{key}");
+    }
+}
+
+#[test]
+fn what_a_user_removes_of_a_node_comes_back_with_the_same_addresses() {
+    for key in ["port_name", "cidr", "gateway"] {
+        let (mut ledger, mut index) = (Ledger::default(), cluster());
+        index.apply(&node("n1"));
+        let decisions = decide_all(&mut ledger, &mut index);
+        let [Decision::Record(recorded)] = decisions.as_slice() else {
+            panic!("{decisions:?}")
+        };
+        index.apply(&created(recorded));
+        let mut object = patched(&node("n1"), &annotation_patch(recorded));
+        index.apply(&object);
+        assert_eq!(decide_all(&mut ledger, &mut index), []);
+        let annotations = object.metadata.annotations.as_mut().unwrap();
+        annotations.remove(&format!("ovn.kubernetes.io/{key}"));
+        index.apply(&object);
+        let patch = annotated(&decide_all(&mut ledger, &mut index));
+        assert_eq!(annotation(&patch, "port_name"), "node-n1", "{key}");
+        assert_eq!(annotation(&patch, "ip_address"), "100.64.0.2");
+    }
 }
 
 /// The rows keep the network that was accepted, and so do the pods.
