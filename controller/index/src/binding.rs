@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{SubnetName, VpcName};
 
+use crate::acceptance::{Effect, Fault};
 use crate::claimant::Claimant;
 use crate::index::Index;
 use crate::kept::Kept;
@@ -104,6 +105,29 @@ impl Index {
         let mut marked = self.subnets.iter();
         let marked = marked.find(|(_, it)| it.is_default && may_be(it));
         named.or_else(|| marked.map(|(name, _)| name))
+    }
+
+    /// The VPC names a default subnet in vain.
+    pub(crate) fn default_subnet_fault(&self, name: &VpcName, vpc: &Vpc) -> Option<Fault> {
+        let named = vpc.default_subnet.as_ref()?;
+        if self.default_subnet_of(name) == Some(named) {
+            return None;
+        }
+        let cause = match self.subnets.get(named) {
+            _ if *name == self.defaults.settings.default_vpc => format!(
+                "in this VPC it is {}, with which the controller was started; remove the field",
+                self.defaults.subnet
+            ),
+            None => "there is no such subnet, or it cannot be read; create it or name another"
+                .to_owned(),
+            Some(subnet) if subnet.network.vpc != *name => {
+                format!("it is in VPC {}; name one of this VPC", subnet.network.vpc)
+            }
+            Some(_) => "it takes no pods: it is being deleted, or another plugin's; name another"
+                .to_owned(),
+        };
+        let field = "spec.defaultSubnet";
+        Some(Fault::new(Effect::Told, field, named.to_string(), cause))
     }
 
     /// Looks for the subnet of one namespace again.

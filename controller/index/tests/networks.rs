@@ -7,7 +7,7 @@
 
 use controller_index::{Access, Claimant, Defaults, Effect, Index, Settings};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use model::{PodKey, SubnetName, VpcName};
+use model::{Owner, PodKey, SubnetName, VpcName};
 use serde_json::{Value, json};
 
 /// The default VPC with `ovn-default`, and the VPC `tenant` for the namespace `t`.
@@ -167,6 +167,43 @@ fn a_default_subnet_that_takes_no_pods_is_passed_over() {
         )));
         assert_eq!(of(&index, "t"), "ovn-default");
     }
+}
+
+#[test]
+fn a_vpc_is_told_why_its_default_subnet_is_none() {
+    let mut index = cluster();
+    let vpc_faults = |index: &Index, vpc: &str| {
+        let faults = index.faults_of_vpc(&VpcName::new(vpc).unwrap()).iter();
+        faults.map(|it| it.why.to_string()).collect::<Vec<_>>()
+    };
+    let spec = json!({"namespaces": ["t"], "defaultSubnet": "one"});
+    index.apply(&vpc("tenant", spec));
+    let own = json!({"vpc": "tenant", "cidrBlock": "10.1.0.0/16"});
+    let foreign = json!({"cidrBlock": "10.1.0.0/16"});
+    let of_plugin = json!({"vpc": "tenant", "cidrBlock": "10.1.0.0/16", "provider": "macvlan.d"});
+    let told = |index: &Index, words: &str| {
+        let faults = vpc_faults(index, "tenant");
+        let expected = format!("spec.defaultSubnet is `one`: {words}");
+        assert!(faults[0].starts_with(&expected), "{faults:?}");
+    };
+    told(&index, "there is no such subnet");
+    index.apply(&subnet("one", 1, foreign));
+    told(&index, "it is in VPC ovn-cluster");
+    index.apply(&subnet("one", 1, of_plugin));
+    told(&index, "it takes no pods");
+    index.apply(&subnet("one", 1, own.clone()));
+    assert_eq!(vpc_faults(&index, "tenant"), [""; 0]);
+    index.apply(&ending(subnet("one", 1, own)));
+    told(&index, "it takes no pods");
+
+    index.apply(&vpc("ovn-cluster", json!({"defaultSubnet": "ovn-default"})));
+    assert_eq!(vpc_faults(&index, "ovn-cluster"), [""; 0]);
+    index.apply(&vpc("ovn-cluster", json!({"defaultSubnet": "one"})));
+    let faults = vpc_faults(&index, "ovn-cluster");
+    assert!(
+        faults[0].contains("in this VPC it is ovn-default"),
+        "{faults:?}"
+    );
 }
 
 #[test]
@@ -621,6 +658,37 @@ fn logical_gateway_is_the_opposite_of_underlay_gateway() {
     assert!(connected(
         json!({"cidrBlock": "10.1.0.0/16", "logicalGateway": false})
     ));
+}
+
+/// In whatever VPC it is.
+#[test]
+fn a_live_subnet_leaves_its_router_for_a_physical_gateway_and_comes_back() {
+    for vpc in ["ovn-cluster", "tenant"] {
+        let mut index = cluster();
+        index.apply(&vlan("v"));
+        let with = |underlay: bool| {
+            let cidr = "10.1.0.0/16";
+            let spec =
+                json!({"vpc": vpc, "cidrBlock": cidr, "vlan": "v", "underlayGateway": underlay});
+            subnet("s", 1, spec)
+        };
+        let rows = |index: &mut Index| {
+            assert!(index.take_dirty().contains(&Owner::Subnet(name("s"))));
+            let planned = controller_plan::plan(index.inputs(), &Owner::Subnet(name("s")));
+            let keys = planned.rows.keys().map(|key| format!("{key:?}"));
+            keys.collect::<Vec<_>>().join(" ")
+        };
+        index.apply(&with(false));
+        let connected = rows(&mut index);
+        let ports = [format!("s-{vpc}"), format!("{vpc}-s")];
+        assert!(ports.iter().all(|it| connected.contains(it)), "{connected}");
+        index.apply(&with(true));
+        let alone = rows(&mut index);
+        assert!(!ports.iter().any(|it| alone.contains(it)), "{alone}");
+        assert!(!alone.contains("RouterPolicy"), "{alone}");
+        index.apply(&with(false));
+        assert_eq!(rows(&mut index), connected);
+    }
 }
 
 fn access(index: &Index, subnet: &str) -> Access {

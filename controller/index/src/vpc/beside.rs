@@ -79,6 +79,7 @@ fn settle(index: &Index, name: &VpcName, vpc: &Vpc) -> Settled {
         network: Planned::of_router(&vpc.router),
         faults: vpc.faults.clone(),
     };
+    settled.faults.extend(index.default_subnet_fault(name, vpc));
     if vpc.routing.is_empty() {
         return settled;
     }
