@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use api::condition::{ERROR, READY, VALIDATED};
 use api::{Condition, SubnetStatus, VpcStatus};
 use controller_index::{
-    Acceptance, Access, GatewayMode, Index, Kind, Liveness, ObjectName, Provision, Subnet, Verdict,
-    Verdicts, Vpc,
+    Acceptance, Access, Effect, GatewayMode, Index, Kind, Liveness, ObjectName, Provision, Subnet,
+    Verdict, Verdicts, Vpc,
 };
 use controller_ipam::Usage;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -41,14 +41,9 @@ pub(crate) fn subnets(
     usages: &Usages,
 ) -> Vec<(SubnetName, SubnetStatus)> {
     let usable = index.subnets().iter().filter_map(|(name, subnet)| {
-        let faults = index.acceptance(name).map(|it| complaint_of(subnet, it));
-        let conditions = match faults.unwrap_or_default() {
+        let conditions = match index.acceptance(name).and_then(|it| refused(subnet, it)) {
             Some(message) => failed(subnet, &message),
-            None if subnet.provision == Provision::AddressesOnly => validated(),
-            None => {
-                let gateway = gateway(index, name);
-                planned(subnet, &verdict(index, verdicts, name)?, gateway)
-            }
+            None => accepted(index, verdicts, name, subnet)?,
         };
         let status = SubnetStatus {
             conditions: with_end(index, name, subnet, conditions),
@@ -79,6 +74,39 @@ fn unusable(index: &Index) -> impl Iterator<Item = (SubnetName, SubnetStatus)> {
         };
         Some((name?, status)).filter(|_| *kind == Kind::Subnet)
     })
+}
+
+/// What keeps a subnet from giving out addresses; `None` when it does, whatever it goes without.
+fn refused(subnet: &Subnet, acceptance: &Acceptance) -> Option<String> {
+    let mut faults = acceptance.faults.iter();
+    let is_refused = faults.any(|fault| fault.effect != Effect::Told);
+    complaint_of(subnet, acceptance).filter(|_| is_refused)
+}
+
+/// The conditions of a subnet that gives out addresses. It is ready with its rows; what it goes
+/// without makes it invalid and no less ready.
+fn accepted(
+    index: &Index,
+    verdicts: &Verdicts,
+    name: &SubnetName,
+    subnet: &Subnet,
+) -> Option<Vec<Condition>> {
+    let complaint = index.acceptance(name);
+    let complaint = complaint.and_then(|it| complaint_of(subnet, it));
+    let conditions = match subnet.provision {
+        Provision::AddressesOnly => validated(),
+        Provision::Network => {
+            let gateway = gateway(index, name);
+            planned(subnet, &verdict(index, verdicts, name)?, gateway)
+        }
+    };
+    let Some(message) = complaint else {
+        return Some(conditions);
+    };
+    let failed = failed(subnet, &message).into_iter();
+    let failed = failed.filter(|it| it.type_ != READY);
+    let ready = conditions.into_iter().filter(|it| it.type_ == READY);
+    Some(failed.chain(ready).collect())
 }
 
 /// What is wrong with a subnet, and what it means for its rows.

@@ -81,6 +81,27 @@ fn rows_that_the_database_rejects_make_an_error() {
 }
 
 #[test]
+fn what_a_subnet_goes_without_makes_it_invalid_and_no_less_ready() {
+    let verdicts = Verdicts::default();
+    verdicts.tell(
+        Owner::Subnet(SubnetName::new("a").unwrap()),
+        Verdict::default(),
+    );
+    let said = |spec: serde_json::Value| {
+        let mut index = index(&[]);
+        let spec = serde_json::from_value(spec).unwrap();
+        index.apply(&api::Subnet::new("a", spec));
+        report(&index, &verdicts)
+    };
+    let told = serde_json::json!({
+        "cidrBlock": "10.1.0.0/16", "private": true, "allowSubnets": ["fd00::/64"],
+    });
+    assert_eq!(said(told), ["a: Validated=False Error=True Ready=True"]);
+    let closed = serde_json::json!({"cidrBlock": "10.1.0.0/16", "vlan": "none"});
+    assert_eq!(said(closed), ["a: Validated=False Ready=False Error=True"]);
+}
+
+#[test]
 fn an_unusable_subnet_is_not_valid_and_one_of_another_plugin_never_ready() {
     let subnets = [("a", "nonsense", "ovn"), ("b", "10.2.0.0/16", "macvlan")];
     assert_eq!(
@@ -121,6 +142,30 @@ fn a_vpc_that_cannot_be_read_has_its_router_and_an_error() {
     assert!(
         complaint.message.contains("spec.defaultSubnet"),
         "{complaint:?}"
+    );
+}
+
+#[test]
+fn the_default_vpc_names_the_load_balancers_that_its_subnets_share() {
+    let verdicts = Verdicts::default();
+    let name = VpcName::new("ovn-cluster").unwrap();
+    verdicts.tell(Owner::Vpc(name), Verdict::default());
+    let [(_, status)] = vpcs(&index(&[]), &verdicts).try_into().unwrap();
+    assert!(status.default && status.standby);
+    assert_eq!(status.default_logical_switch, "ovn-default");
+    assert_eq!(
+        [
+            status.tcp_load_balancer,
+            status.udp_load_balancer,
+            status.tcp_session_load_balancer,
+            status.udp_session_load_balancer,
+        ],
+        [
+            "cluster-tcp-loadbalancer",
+            "cluster-udp-loadbalancer",
+            "cluster-tcp-session-loadbalancer",
+            "cluster-udp-session-loadbalancer",
+        ]
     );
 }
 
