@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: measurements, one JSON line each.
 
+use std::process::Command;
+
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
@@ -13,6 +15,12 @@ pub(crate) struct Args {
     /// With so many pods instead of 2,000 and 10,000: a short trial of `control`.
     #[arg(long, value_name = "COUNT")]
     pods: Option<u32>,
+    /// With so many subnets instead of 1, 100 and 1,000: for `failover`.
+    #[arg(long, value_name = "COUNT")]
+    subnets: Option<u32>,
+    /// With so many outages instead of 20: for `failover`.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    runs: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -23,6 +31,8 @@ enum Bench {
     Cni,
     /// 2,000 and 10,000 pods and one controller: how many a second, and at which cost.
     Control,
+    /// A gateway node cut off, with 1, 100 and 1,000 subnets: how long new flows are lost.
+    Failover,
 }
 
 /// Prepares what the measurement needs and runs it.
@@ -35,10 +45,16 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         !is_trial || args.name == Bench::Control,
         "--pods is for `control`"
     );
+    let is_short = args.subnets.is_some() || args.runs.is_some();
+    ensure!(
+        !is_short || args.name == Bench::Failover,
+        "--subnets and --runs are for `failover`"
+    );
     match args.name {
         Bench::Ovsdb => ovsdb(workspace),
         Bench::Cni => cni(workspace),
         Bench::Control => control(workspace, args.pods),
+        Bench::Failover => failover(workspace, args),
     }
 }
 
@@ -49,19 +65,38 @@ fn ovsdb(workspace: &Workspace) -> Result<()> {
     process::run(bench)
 }
 
-/// With the programs as they are shipped, and what they log where nobody asks for more.
 fn cni(workspace: &Workspace) -> Result<()> {
+    process::run(with_all(workspace, "cni")?)
+}
+
+fn failover(workspace: &Workspace, args: &Args) -> Result<()> {
+    let mut bench = with_all(workspace, "failover")?;
+    let numbers = [
+        ("FAILOVER_SUBNETS", args.subnets),
+        ("FAILOVER_RUNS", args.runs),
+    ];
+    for (variable, number) in numbers {
+        if let Some(number) = number {
+            bench.env(variable, number.to_string());
+        }
+    }
+    process::run(bench)
+}
+
+/// A measurement with the programs as they are shipped, and what they log where nobody asks for
+/// more.
+fn with_all(workspace: &Workspace, name: &str) -> Result<Command> {
     assets::prepare_all()?;
     let plugin = shim::build(workspace)?;
     let mut build = process::cargo(workspace, &["build", "--locked", "--release"]);
     build.args(["-p", "controller", "-p", "daemon"]);
     process::run(build)?;
-    let mut bench = process::cargo(workspace, &["bench", "--locked", "--bench", "cni"]);
+    let mut bench = process::cargo(workspace, &["bench", "--locked", "--bench", name]);
     bench
         .args(["--package", "e2e", "--features", "root-tests"])
         .env("CNI_SHIM_PROGRAM", plugin)
         .env("RUST_LOG", "info");
-    process::run(bench)
+    Ok(bench)
 }
 
 /// With the controller as it is shipped, and what it logs where nobody asks for more.

@@ -1,0 +1,121 @@
+//! The outages of one laboratory, and what is said of them.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use testkit::{
+    Lab,
+    failover::{Cut, Gateways, Outage},
+};
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    line::{host_load, report, rounded, tell},
+    times::Times,
+    usage::Process,
+};
+
+/// The node that is cut off: one without a controller, and one whose controller leads.
+const NODE: &str = "n3";
+const LEADER: &str = "n2";
+/// Who leads while the other node is cut off.
+const USUAL_LEADER: &str = "n1";
+/// So long the programs are looked at while nothing happens.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// How many of what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) subnets: usize,
+    pub(crate) runs: usize,
+    pub(crate) leader_runs: usize,
+}
+
+/// Prints a line for either way to cut a node off.
+pub(crate) async fn measure(lab: &Lab, plan: Plan) -> Result<()> {
+    let subnets = plan.subnets;
+    tell(&format!("{subnets} subnets: begun"));
+    let mut gateways = Gateways::start(lab, subnets).await?;
+    tell(&format!("{subnets} subnets: installed"));
+    let cpu_percent = cpu_percent(&gateways).await?;
+    tell(&format!("{subnets} subnets: cpu_percent {cpu_percent:.2}"));
+    for cut in Cut::ALL {
+        let before = host_load()?;
+        gateways.lead(USUAL_LEADER).await?;
+        let mut outages = Vec::new();
+        for number in 0..plan.runs {
+            let outage = gateways.outage(NODE, cut).await?;
+            tell(&format!("{subnets} subnets: {cut} {number}: {outage:?}"));
+            outages.push(outage);
+        }
+        let mut of_leader = Vec::new();
+        for number in 0..plan.leader_runs {
+            gateways.lead(LEADER).await?;
+            let outage = gateways.outage(LEADER, cut).await?;
+            tell(&format!(
+                "{subnets} subnets: leader {cut} {number}: {outage:?}"
+            ));
+            of_leader.push(outage);
+        }
+        let recovered = times(&outages, |outage| outage.recovered);
+        report(&json!({
+            "subnets": subnets,
+            "cut": cut.to_string(),
+            "runs": lost(&outages).count(),
+            "p50_s": seconds(&lost(&outages), 50),
+            "max_s": seconds(&lost(&outages), 100),
+            "flows_kept": share(&outages, |outage| outage.kept)?,
+            "flows_kept_by_others": share(&outages, |outage| outage.kept_by_others)?,
+            "recover_s": seconds(&recovered, 50),
+            "recover_max_s": seconds(&recovered, 100),
+            "lost_on_return": outages.iter().map(|it| it.lost_on_return).sum::<usize>(),
+            "leader_runs": of_leader.len(),
+            "leader_lost_s": seconds(&lost(&of_leader), 100),
+            "cpu_percent": rounded(cpu_percent),
+            "rss_mib": rounded(memory(&gateways, Process::resident_mib)?.iter().sum()),
+            "peak_mib": rounded(memory(&gateways, Process::peak_mib)?.into_iter().fold(0.0, f64::max)),
+            "load": [before, host_load()?],
+        }));
+    }
+    Ok(())
+}
+
+fn lost(outages: &[Outage]) -> Times {
+    times(outages, |outage| outage.lost_for)
+}
+
+fn times(outages: &[Outage], of: impl Fn(&Outage) -> Duration) -> Times {
+    outages.iter().map(of).collect()
+}
+
+fn seconds(times: &Times, percent: usize) -> Value {
+    rounded(times.percentile(percent) / 1000.0)
+}
+
+/// Of all outages together.
+fn share(outages: &[Outage], of: impl Fn(&Outage) -> (usize, usize)) -> Result<Value> {
+    let (kept, all): (Vec<usize>, Vec<usize>) = outages.iter().map(of).unzip();
+    let count = |flows: Vec<usize>| u32::try_from(flows.into_iter().sum::<usize>());
+    let (kept, all) = (count(kept)?, count(all)?);
+    Ok(rounded(f64::from(kept) / f64::from(all)))
+}
+
+/// Of each program.
+fn memory(gateways: &Gateways<'_>, of: impl Fn(&Process) -> Result<f64>) -> Result<Vec<f64>> {
+    let programs = gateways.program_ids()?.into_iter();
+    programs.map(|id| of(&Process::new(id))).collect()
+}
+
+async fn cpu_percent(gateways: &Gateways<'_>) -> Result<f64> {
+    let programs = gateways.program_ids()?;
+    let used = || -> Result<f64> {
+        let programs = programs.iter().map(|id| Process::new(*id).cpu_ms());
+        programs.sum()
+    };
+    let (before, begun) = (used()?, Instant::now());
+    drop(timeout(IDLE, std::future::pending::<()>()).await);
+    let wall_ms = begun.elapsed().as_secs_f64() * 1000.0;
+    let used = used().context("a program has ended")? - before;
+    Ok(used / wall_ms * 100.0)
+}
