@@ -9,7 +9,7 @@ use api::{Ip, Subnet, Vpc};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -106,6 +106,7 @@ fn r24_a_database_of_kube_ovn_becomes_ours_and_rows_of_others_stay_as_they_are()
         macs_are_recorded(lab).await?;
         addresses_are_kept(lab).await?;
         routes_went_when_policies_came(&monitor)?;
+        lose_record(lab, &PODS[0]).await?;
         let loss = ping.finish().await?;
         ensure!(loss.lost <= 1, "the ping noticed: {loss:?}");
 
@@ -374,6 +375,25 @@ async fn addresses_are_kept(lab: &Lab) -> Result<()> {
         let expected = format!("{} {}", recorded.mac, recorded.address);
         ensure!(addresses == expected, "{name} has {addresses}");
     }
+    Ok(())
+}
+
+/// The record is made again, by us, and the interface that carries no version stays bound.
+async fn lose_record(lab: &Lab, recorded: &Recorded) -> Result<()> {
+    let records: Api<Ip> = Api::all(lab.api_server()?.client()?);
+    let name = format!("{}.default", recorded.name);
+    let former = records.get(&name).await?;
+    records.delete(&name, &DeleteParams::default()).await?;
+    wait_until("the record is made again", PATIENCE, async || {
+        let record = records.get(&name).await?;
+        ensure!(record.uid() != former.uid(), "it is the former one");
+        ensure!(record.spec.ip_address == recorded.address, "{record:?}");
+        Ok(())
+    })
+    .await?;
+    lab.sync()?;
+    let options = lab.nbctl(["get", "Logical_Switch_Port", &name, "options"])?;
+    ensure!(!options.contains("iface-id-ver"), "{name} has {options}");
     Ok(())
 }
 

@@ -56,7 +56,7 @@ pub use life::{Life, LifePhase};
 pub use listing::Listing;
 pub use namespace::{Binding, Namespace};
 pub use node::Node;
-pub use pod::{Allocation, NetworkMode, Nic, Phase, Pod, Pool, Wish};
+pub use pod::{Allocation, NetworkMode, Nic, Origin, Phase, Pod, Pool, Wish};
 pub use record::Record;
 pub use selector::Selector;
 pub use service::{Service, ServicePort};

@@ -8,10 +8,11 @@ mod wish;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use api::annotation::key;
+use api::annotation::{CLAIMANT_UID, key};
 use controller_plan as plan;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::jiff::Timestamp;
+use kube::core::ObjectMeta;
 use model::{DualStack, MacAddr, NodeName, PodKey, PortKey, Provider, SubnetName};
 
 use crate::claimant::Claimant;
@@ -47,6 +48,8 @@ pub struct Pod {
     pub told: Told,
     /// Whether its annotations say what those of every pod do.
     pub is_marked: bool,
+    /// Whose its annotations say that it is.
+    pub origin: Origin,
     pub security: plan::PortSecurity,
     /// The VIPs that it names.
     pub shared: BTreeSet<plan::Shared>,
@@ -58,6 +61,15 @@ pub enum NetworkMode {
     Pod,
     /// The node's.
     Host,
+}
+
+/// Who gave a pod its addresses, and attached it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Its annotations name this very pod.
+    Ours,
+    /// Kube-OVN, or nobody yet.
+    Unsaid,
 }
 
 /// How far a pod's life has come, as far as addresses are concerned.
@@ -117,6 +129,7 @@ impl Watched for core::Pod {
             nic: Nic::of(annotations).unwrap_or(Nic::VethPair),
             told: Told::of(annotations),
             is_marked: is_marked(annotations),
+            origin: origin(&self.metadata),
             security: if annotations.is_true(key::PORT_SECURITY) {
                 plan::PortSecurity::On
             } else {
@@ -202,15 +215,24 @@ impl Index {
         })
     }
 
-    /// What the pod's interface carries: nothing where Kube-OVN attached it, whose records name no
-    /// claimant.
-    fn version(&self, key: &PodKey, pod: &Pod) -> String {
+    /// Who attaches the pod, or did. One with addresses that does not say that they are from us was
+    /// attached by Kube-OVN, whatever became of its record since; while it says nothing, its record
+    /// tells, in which Kube-OVN names no claimant.
+    pub fn origin(&self, key: &PodKey, pod: &Pod) -> Origin {
         let record = self.records.get(&PortKey::primary(key.clone()).lsp());
         let is_legacy = record.is_some_and(|record| record.claimant_uid.is_none());
-        if is_legacy {
-            String::new()
+        if pod.allocation.is_none() && !is_legacy {
+            Origin::Ours
         } else {
-            pod.uid.clone()
+            pod.origin
+        }
+    }
+
+    /// What the pod's interface carries.
+    fn version(&self, key: &PodKey, pod: &Pod) -> String {
+        match self.origin(key, pod) {
+            Origin::Ours => pod.uid.clone(),
+            Origin::Unsaid => String::new(),
         }
     }
 
@@ -228,5 +250,16 @@ impl Index {
             self.ports_on.regroup(&port, was_on, is_on);
             self.dirty_port(port);
         }
+    }
+}
+
+/// The annotations may be copied from another pod.
+fn origin(meta: &ObjectMeta) -> Origin {
+    let annotations = meta.annotations.as_ref();
+    let named = annotations.and_then(|all| all.get(CLAIMANT_UID));
+    if named.is_some_and(|it| *it == uid(meta)) {
+        Origin::Ours
+    } else {
+        Origin::Unsaid
     }
 }

@@ -102,8 +102,9 @@ fn any_pod() -> impl Strategy<Value = Object> {
         Just(json!([])),
         Just(json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "node", "uid": "u"}])),
     ];
-    (name, "u[12]", phase, ends, any::<bool>(), owner).prop_map(
-        |(name, uid, phase, ends, allocated, owner)| {
+    let mark = prop_oneof![Just("u1"), Just("u2"), Just("")];
+    (name, ("u[12]", mark), phase, ends, any::<bool>(), owner).prop_map(
+        |(name, (uid, mark), phase, ends, allocated, owner)| {
             let end = ends.map(|it| Timestamp::from_second(it).unwrap().to_string());
             Object::Pod(object(json!({
                 "metadata": {
@@ -115,6 +116,7 @@ fn any_pod() -> impl Strategy<Value = Object> {
                         "ovn.kubernetes.io/ip_address": "10.1.0.9",
                         "ovn.kubernetes.io/mac_address": "00:00:00:00:00:09",
                         "ovn.kubernetes.io/port_security": "true",
+                        "ovn.kubernetes.io/claimant-uid": mark,
                         "ovn.kubernetes.io/aaps": if uid == "u1" { "v1" } else { "" },
                         "ovn.kubernetes.io/port_vips": if allocated { "10.1.0.20" } else { "" },
                     },

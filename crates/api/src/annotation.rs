@@ -46,7 +46,8 @@ pub mod key {
 }
 
 /// On an `IP` object: UID of the pod or node that claims the address. An object of an earlier pod
-/// of the same name is told from our own by it.
+/// of the same name is told from our own by it. On a pod: its own UID, if we gave it its addresses;
+/// one that Kube-OVN gave some has none, nor does its interface carry the UID.
 pub const CLAIMANT_UID: &str = "ovn.kubernetes.io/claimant-uid";
 
 /// On a `Subnet`: the MAC of the router's port in it, where Kube-OVN had chosen one before us.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use controller_index::{Allocation, Claimant, Nic, STATEFUL_SET, VIP};
+use controller_index::{Allocation, Claimant, Nic, Origin, STATEFUL_SET, VIP};
 use model::{CidrPair, DualStack, MacAddr, NodeName, SubnetName};
 
 /// What to write for a claimant.
@@ -61,6 +61,8 @@ pub struct Recorded {
     pub lifetime: Lifetime,
     /// What its user says of how it is attached.
     pub nic: Nic,
+    /// Who attaches it, where it is a pod.
+    pub origin: Origin,
 }
 
 /// How long a claimant's addresses are its own.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use controller_index::{
-    Allocation, Claimant, Index, JoinPort, Nic, Node, Place, Pod, Pool, Record, Vip,
+    Allocation, Claimant, Index, JoinPort, Nic, Node, Origin, Place, Pod, Pool, Record, Vip,
     Wish as PodWish,
 };
 use controller_ipam::{Claim, ClaimKey, Request, Succession, Uid, Wish};
@@ -27,6 +27,7 @@ pub(super) struct Needy {
     /// Its place in a StatefulSet.
     pub(super) place: Option<Place>,
     nic: Nic,
+    origin: Origin,
     /// What its annotations say of gateways.
     gateways: DualStack<IpAddr>,
     wish: Wish,
@@ -69,13 +70,19 @@ fn of_pod(index: &Index, key: &PodKey, pod: &Pod) -> Needy {
         Some(Pool::Named(pool)) => Some(pool),
         Some(Pool::Listed(_)) | None => index.pool_of(&subnet, &key.namespace),
     };
+    let held = index.allocation(key, pod);
     Needy {
         claimant: Claimant::Pod(key.clone()),
         uid: pod.uid.clone(),
         node: pod.node.clone(),
         pool: pool.cloned(),
         subnet,
-        held: index.allocation(key, pod),
+        // who has nothing gets it from us, whatever annotations it was created with
+        origin: match &held {
+            Some(_) => index.origin(key, pod),
+            None => Origin::Ours,
+        },
+        held,
         annotated: annotated.cloned(),
         is_told: pod.is_marked && is_told,
         place: pod.place.clone(),
@@ -123,6 +130,7 @@ fn of_node(index: &Index, name: &NodeName, node: &Node) -> Option<Needy> {
         held,
         place: None,
         nic: Nic::Unsaid,
+        origin: Origin::Unsaid,
         gateways: DualStack::default(),
         wish: exactly(node.wanted.unwrap_or_default()),
         mac: None,
@@ -146,6 +154,7 @@ fn of_vip(index: &Index, claimant: &Claimant, vip: &Vip) -> Option<Needy> {
         is_told: true,
         place: None,
         nic: Nic::Unsaid,
+        origin: Origin::Unsaid,
         gateways: DualStack::default(),
         wish: exactly(vip.wanted),
         mac: vip.mac,
@@ -230,6 +239,7 @@ impl Needy {
             addresses: allocation.addresses,
             mac: allocation.mac,
             nic: self.nic,
+            origin: self.origin,
             lifetime: match self.place {
                 Some(_) => Lifetime::StatefulSet,
                 None => Lifetime::Claimant,

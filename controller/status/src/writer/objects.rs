@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use api::annotation::{self, key};
 use api::{Ip, IpSpec};
-use controller_index::{Claimant, Nic};
+use controller_index::{Claimant, Nic, Origin};
 use kube::api::ObjectMeta;
 use model::Provider;
 use serde_json::{Value, json};
@@ -102,8 +102,20 @@ pub(crate) fn annotation_patch(recorded: &Recorded) -> Value {
         .into_iter()
         .chain(own)
         .map(|(key, value)| (Provider::Ovn.annotation(key), value))
+        .chain(origin(recorded))
         .collect();
     json!({"metadata": {"uid": recorded.uid, "annotations": annotations}})
+}
+
+/// That a pod is ours, whatever becomes of its record.
+fn origin(recorded: &Recorded) -> Option<(String, String)> {
+    let mark = || (annotation::CLAIMANT_UID.to_owned(), recorded.uid.clone());
+    match (&recorded.claimant, recorded.origin) {
+        (Claimant::Pod(_), Origin::Ours) => Some(mark()),
+        (Claimant::Node(_) | Claimant::Vip(_) | Claimant::Unknown(_), _) | (_, Origin::Unsaid) => {
+            None
+        }
+    }
 }
 
 /// What a user wrote stays.

@@ -26,6 +26,7 @@ fn recorded(claimant: Claimant) -> Recorded {
         gateways: dual("10.9.0.1", "fd00:9::1"),
         lifetime: Lifetime::Claimant,
         nic: controller_index::Nic::Unsaid,
+        origin: controller_index::Origin::Ours,
     }
 }
 
@@ -122,11 +123,17 @@ fn annotations(common: &[(&str, &str)]) -> Value {
 #[test]
 fn a_pod_is_told_its_addresses_its_network_and_that_it_is_routed_in_one_patch() {
     let own = [
+        ("claimant-uid", "uid-1"),
         ("network_type", "geneve"),
         ("pod_nic_type", "veth-pair"),
         ("routed", "true"),
     ];
     assert_eq!(annotation_patch(&pod()), annotations(&own));
+    let of_kube_ovn = Recorded {
+        origin: controller_index::Origin::Unsaid,
+        ..pod()
+    };
+    assert_eq!(annotation_patch(&of_kube_ovn), annotations(&own[1..]));
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn dual_stack_pods_and_nodes_with_dots_in_their_names_keep_what_they_have_and_no
 
 #[test]
 fn a_record_of_kube_ovn_that_somebody_deletes_is_made_again_with_the_same_addresses() {
-    let (mut index, _, _) = adopted();
+    let (mut index, _, pod) = adopted();
     let mut ledger = Ledger::default();
     assert_eq!(decide_all(&mut ledger, &mut index), []);
     index.delete(&of_kube_ovn(
@@ -91,11 +91,51 @@ fn a_record_of_kube_ovn_that_somebody_deletes_is_made_again_with_the_same_addres
         "ovn-default",
         "10.16.0.2,fd00:10:16::2",
     ));
-    let decisions = decide_all(&mut ledger, &mut index);
+    assert_eq!(version(&index), "", "its interface still carries none");
+    let decisions = settle(&mut ledger, &mut index, &[pod]);
     assert_eq!(
         addresses(&decisions),
         [pair("a", "10.16.0.2,fd00:10:16::2")]
     );
+    assert_eq!(version(&index), "", "its interface still carries none");
+}
+
+#[test]
+fn what_is_left_of_a_pod_of_kube_ovn_never_makes_it_one_of_ours() {
+    let (mut index, _, pod) = adopted();
+    let mut ledger = Ledger::default();
+    assert_eq!(decide_all(&mut ledger, &mut index), []);
+    let mut value = serde_json::to_value(&pod).unwrap();
+    value["metadata"]["annotations"] = json!({});
+    let bare: core::Pod = serde_json::from_value(value).unwrap();
+    index.apply(&bare);
+    assert_eq!(version(&index), "");
+    let decisions = settle(&mut ledger, &mut index, &[bare]);
+    assert!(!decisions.is_empty());
+    assert_eq!(version(&index), "", "its annotations are written again");
+}
+
+#[test]
+fn a_pod_that_we_attached_is_ours_whatever_becomes_of_its_record() {
+    let mut index = cluster();
+    let mut ledger = Ledger::default();
+    let new = pod("a").build();
+    index.apply(&new);
+    let decisions = settle(&mut ledger, &mut index, std::slice::from_ref(&new));
+    assert_eq!(version(&index), "uid-a");
+    let Some(Decision::Record(recorded)) = decisions.first() else {
+        panic!("{decisions:?}");
+    };
+    let mut running = patched(&new, &annotation_patch(recorded));
+    running.status.as_mut().unwrap().phase = Some("Running".to_owned());
+    index.apply(&running);
+    index.delete(&created(recorded));
+    assert_eq!(version(&index), "uid-a");
+}
+
+/// What the interface of the only pod carries, as its port has it.
+fn version(index: &Index) -> &str {
+    &index.inputs().ports.values().next().unwrap().uid
 }
 
 #[test]
