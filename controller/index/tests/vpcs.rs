@@ -193,8 +193,13 @@ fn a_wrong_policy_is_told_with_its_place_and_its_neighbours_are_planned() {
         {"priority": 7, "match": " ip4 ", "action": "allow"},
         {"priority": 8, "match": "ip4", "action": "reroute", "nextHopIP": "10.0.1.9, 10.0.1.8"},
         {"priority": 9, "match": "ip4", "action": "reroute", "nextHopIP": "10.7.0.1"},
+        {"priority": 9, "match": "ip4 && (tcp || udp", "action": "drop"},
+        {"priority": 9, "match": "ip4.source == 10.0.1.5", "action": "drop"},
     ]}));
-    assert_eq!(policies(&index, "a"), ["7 ip4", "8 ip4"]);
+    assert_eq!(
+        policies(&index, "a"),
+        ["7 ip4", "8 ip4", "9 ip4.source == 10.0.1.5"]
+    );
     let faults = told(&index, "a");
     let expected = [
         "spec.policyRoutes[0].priority is `0`: write 1 to 32767",
@@ -204,13 +209,65 @@ fn a_wrong_policy_is_told_with_its_place_and_its_neighbours_are_planned() {
         "spec.policyRoutes[4].action is `lose`: write one of allow, drop, reroute",
         "spec.policyRoutes[5].nextHopIP is ``: it must not be empty",
         "spec.policyRoutes[6].nextHopIP is `10.0.1.9,fd00:1::9`: next hops of both families",
+        "spec.policyRoutes[11].match is `ip4 && (tcp || udp`: OVN cannot read it: a `)` is missing",
         "spec.policyRoutes[8].match is `7 ip4`: spec.policyRoutes[7] says it already",
+        "spec.policyRoutes[9].match is `ip4`: this VPC has no route to other networks than those",
         "spec.policyRoutes[10].nextHopIP is `10.7.0.1`: no subnet and no peering",
+        "spec.policyRoutes[12].match is `ip4.source == 10.0.1.5`: OVN 25.03 has no field `ip4.source`",
     ];
     assert_eq!(faults.len(), expected.len(), "{faults:#?}");
     for (fault, expected) in faults.iter().zip(expected) {
         assert!(fault.starts_with(expected), "{fault}");
     }
+}
+
+#[test]
+fn a_policy_for_packets_that_no_route_takes_as_far_is_told_until_one_does() {
+    let policy = |matches: &str| json!([{"priority": 9, "match": matches, "action": "reroute", "nextHopIP": "10.0.1.9"}]);
+    let route = |cidr: &str| json!([{"cidr": cidr, "nextHopIP": "10.0.1.254"}]);
+    let source = json!([{"cidr": "10.0.1.7", "nextHopIP": "10.0.1.9", "policy": "policySrc"}]);
+    for (matches, routes, expected) in [
+        (
+            "ip4.src == 10.0.1.7",
+            json!([]),
+            Some("to other networks than those"),
+        ),
+        (
+            "ip4.src == 10.0.1.7",
+            route("10.9.0.0/16"),
+            Some("to other networks"),
+        ),
+        ("ip4.src == 10.0.1.7", route("0.0.0.0/0"), None),
+        ("ip4.src == 10.0.1.7", source, None),
+        (
+            "ip4.dst == 10.9.1.0/24",
+            json!([]),
+            Some("no route to 10.9.1.0/24"),
+        ),
+        (
+            "ip4.dst == {10.9.1.1, 10.8.1.1}",
+            route("10.9.0.0/16"),
+            Some("no route to 10.8.1.1/32"),
+        ),
+        ("ip4.dst == 10.9.1.0/24", route("10.9.0.0/16"), None),
+        ("ip4.dst == 10.0.1.7", json!([]), None),
+        ("ip4.dst == $some", json!([]), None),
+    ] {
+        let index = with(json!({"policyRoutes": policy(matches), "staticRoutes": routes}));
+        assert_eq!(policies(&index, "a").len(), 1, "{matches}");
+        let faults = told(&index, "a");
+        assert_eq!(faults.len(), usize::from(expected.is_some()), "{faults:?}");
+        let is_told = expected.is_none_or(|it| faults[0].contains(it));
+        assert!(is_told, "{faults:?}");
+    }
+    let mut index = index();
+    index.apply(&vpc(
+        "ovn-cluster",
+        json!({"policyRoutes": [
+            {"priority": 9, "match": "ip4", "action": "reroute", "nextHopIP": "10.16.0.9"},
+        ]}),
+    ));
+    assert_eq!(told(&index, "ovn-cluster"), [""; 0]);
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub use inputs::{
     SourceLevels, Subnet, Vip, Vpc, peering_port, router_port,
 };
 pub use ovn::RoutePolicy;
+pub use ovn::expr::{Reading, read as read_match};
 pub use planned::{Planned, Problem};
 
 use model::Owner;

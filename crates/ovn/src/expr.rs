@@ -1,10 +1,16 @@
 //! Match expressions of logical flows (ovn-sb(5), `Logical_Flow.match`).
 //!
-//! Built from parsed values only, so that no text of a user can end an operand early.
+//! Built from parsed values only, so that no text of a user can end an operand early. What users
+//! write as a whole expression is read, to tell them what OVN tells nobody.
+
+mod fields;
+mod read;
 
 use std::net::IpAddr;
 
 use model::{Cidr, IpFamily, NodeName};
+
+pub use read::{Reading, Unreadable, read};
 
 /// Packets to an address of `cidr`.
 pub fn destination_in(cidr: Cidr) -> String {
@@ -36,6 +42,12 @@ pub fn inside_network(cidr: Cidr) -> String {
 /// Packets from one network to the other, in both directions. Both are of one family.
 pub fn between_networks(one: Cidr, other: Cidr) -> String {
     format!("({}) || ({})", between(one, other), between(other, one))
+}
+
+/// Packets that a switch sends back to the port they came from, as those of a pod to itself by way of
+/// a load balancer: they come from the address of the service.
+pub fn sent_back() -> String {
+    "flags.loopback == 1 && ip".to_owned()
 }
 
 fn between(from: Cidr, to: Cidr) -> String {

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use controller_plan::{
-    Action, Inputs, Policy, Route, RouterLink, SourceLevels, Vpc as Planned, peering_port,
+    Action, Inputs, Route, RoutePolicy, RouterLink, SourceLevels, Vpc as Planned, peering_port,
     router_port,
 };
-use model::{Cidr, Owner, VpcName, priority};
+use model::{Cidr, IpFamily, Owner, VpcName, priority};
 
 use super::Vpc;
-use super::routing::{Entry, Peering};
+use super::routing::{Entry, Peering, Steering};
 use crate::acceptance::Fault;
 use crate::index::Index;
 
@@ -131,8 +131,8 @@ impl Settled {
         self.network.routes.insert(route);
     }
 
-    fn policy(&mut self, entry: &Entry<(Policy, Action)>, networks: &[Cidr], is_default: bool) {
-        let (policy, action) = &entry.value;
+    fn policy(&mut self, entry: &Entry<Steering>, networks: &[Cidr], is_default: bool) {
+        let Steering { policy, action, .. } = &entry.value;
         if let Some(cause) = self.why_ours(policy.priority, is_default) {
             self.faults
                 .push(entry.fault(".priority", policy.priority, cause));
@@ -145,7 +145,45 @@ impl Settled {
                 return;
             }
         }
+        self.faults.extend(unknown_fields(entry));
+        self.faults
+            .extend(self.lost_before(entry, networks).filter(|_| !is_default));
         self.network.policies.insert(policy.clone(), action.clone());
+    }
+
+    /// OVN drops what has no route before it looks at policies.
+    fn lost_before(&self, entry: &Entry<Steering>, networks: &[Cidr]) -> Option<Fault> {
+        let Steering {
+            action, reading, ..
+        } = &entry.value;
+        let Action::Reroute(nexthops) = action else {
+            return None;
+        };
+        let family = nexthops.first().copied().map(IpFamily::of)?;
+        let routes = self.network.routes.iter();
+        let routes = routes.filter(|it| it.prefix.family() == family);
+        // with a route by source comes one that leads anywhere
+        let leads_anywhere = |it: &Route| it.is_default() || it.policy == RoutePolicy::Source;
+        if reading.has_other_destinations || routes.clone().any(leads_anywhere) {
+            return None;
+        }
+        let mut wanted = reading.destinations.iter();
+        let is_routed = |wanted: &Cidr| {
+            let connected = networks.iter().copied();
+            let mut known = connected.chain(routes.clone().map(|it| it.prefix));
+            known.any(|it| it.overlaps(*wanted))
+        };
+        let lost = if reading.destinations.is_empty() {
+            "other networks than those of its subnets and routes".to_owned()
+        } else {
+            wanted.find(|it| !is_routed(it))?.to_string()
+        };
+        let cause = format!(
+            "this VPC has no route to {lost}, and packets there are lost before policies are looked \
+             at; add a static route, such as one to {}",
+            family.any()
+        );
+        Some(entry.told(".match", &entry.value.policy.matches, cause))
     }
 
     fn why_ours(&self, priority: u16, is_default: bool) -> Option<String> {
@@ -161,6 +199,16 @@ impl Settled {
             (levels.is_used() && priority <= greatest).then_some(cause)
         }
     }
+}
+
+/// Nodes that run an OVN without such a field pass over the policy, and only their logs tell.
+fn unknown_fields(entry: &Entry<Steering>) -> Option<Fault> {
+    let name = entry.value.reading.unknown.first()?;
+    let cause = format!(
+        "OVN 25.03 has no field `{name}`, and passes over a policy that names one; see ovn-sb(5) for \
+         the fields there are"
+    );
+    Some(entry.told(".match", &entry.value.policy.matches, cause))
 }
 
 /// OVN passes over what leads to where the router is not, and a policy with one such next hop whole.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::net::IpAddr;
 
-use controller_plan::{Action, Policy, Route, RoutePolicy};
+use controller_plan::{Action, Policy, Reading, Route, RoutePolicy, read_match};
 use model::{Cidr, DualStack, IpFamily, PortAddress, VpcName};
 
 use crate::acceptance::{Effect, Fault};
@@ -14,7 +14,7 @@ use crate::text::{Rejected, require};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Routing {
     pub(crate) routes: Vec<Entry<Route>>,
-    pub(crate) policies: Vec<Entry<(Policy, Action)>>,
+    pub(crate) policies: Vec<Entry<Steering>>,
     pub(crate) peerings: Vec<Entry<Peering>>,
 }
 
@@ -24,6 +24,15 @@ pub(crate) struct Entry<T> {
     /// Where it is, such as `spec.staticRoutes[2]`.
     pub(crate) path: String,
     pub(crate) value: T,
+}
+
+/// What happens to packets that match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Steering {
+    pub(crate) policy: Policy,
+    pub(crate) action: Action,
+    /// What the match says.
+    pub(crate) reading: Reading,
 }
 
 /// One end of a link to another VPC.
@@ -49,7 +58,7 @@ impl Routing {
         let peerings = read("spec.vpcPeerings", &spec.vpc_peerings, peering, &mut faults);
         let routing = Self {
             routes: distinct(routes, |it| ("", *it), &mut faults),
-            policies: distinct(policies, |(it, _)| (".match", it.clone()), &mut faults),
+            policies: distinct(policies, |it| (".match", it.policy.clone()), &mut faults),
             peerings: distinct(
                 peerings,
                 |it| (".remoteVpc", it.remote.clone()),
@@ -69,8 +78,17 @@ impl Routing {
 impl<T> Entry<T> {
     /// Something wrong in the field of the entry, which has no effect because of it.
     pub(crate) fn fault(&self, field: &str, value: impl Display, cause: String) -> Fault {
+        self.with(Effect::Blocks, field, value, cause)
+    }
+
+    /// Something that may be wrong in the field of the entry, which counts nevertheless.
+    pub(crate) fn told(&self, field: &str, value: impl Display, cause: String) -> Fault {
+        self.with(Effect::Told, field, value, cause)
+    }
+
+    fn with(&self, effect: Effect, field: &str, value: impl Display, cause: String) -> Fault {
         let field = format!("{}{field}", self.path);
-        Fault::new(Effect::Blocks, &field, value.to_string(), cause)
+        Fault::new(effect, &field, value.to_string(), cause)
     }
 }
 
@@ -145,7 +163,7 @@ fn single(address: IpAddr) -> Cidr {
     Cidr::new(address.into())
 }
 
-fn policy(path: &str, text: &api::vpc::PolicyRoute) -> Result<(Policy, Action), Rejected> {
+fn policy(path: &str, text: &api::vpc::PolicyRoute) -> Result<Steering, Rejected> {
     let priority = u16::try_from(text.priority).ok();
     let priority = priority.filter(|it| (1..=32767).contains(it));
     let Some(priority) = priority else {
@@ -162,6 +180,10 @@ fn policy(path: &str, text: &api::vpc::PolicyRoute) -> Result<(Policy, Action), 
             cause.to_owned(),
         ));
     }
+    let reading = read_match(matches).map_err(|error| {
+        let cause = format!("OVN cannot read it: {error}");
+        rejected(path, "match", matches, cause)
+    })?;
     let action = match text.action.as_str() {
         api::vpc::ALLOW => Action::Allow,
         api::vpc::DROP => Action::Drop,
@@ -173,7 +195,11 @@ fn policy(path: &str, text: &api::vpc::PolicyRoute) -> Result<(Policy, Action), 
         }
     };
     let matches = matches.to_owned();
-    Ok((Policy { priority, matches }, action))
+    Ok(Steering {
+        policy: Policy { priority, matches },
+        action,
+        reading,
+    })
 }
 
 fn nexthops(path: &str, text: &str) -> Result<BTreeSet<IpAddr>, Rejected> {
