@@ -57,7 +57,7 @@ fn private_subnet(version: OvnVersion, families: Families) {
         reach(lab, &pods, &[&pods.beside, &pods.friend, &pods.other]).await?;
 
         edit(lab, json!({"private": true})).await?;
-        wait_for_acls(lab, families * 2 + 1).await?;
+        wait_for_acls(lab, families * 2 + 2).await?;
         reach(lab, &pods, &[&pods.beside]).await?;
         nodes_and_the_gateway_are_answered(lab, &pods)?;
         let rows = rows(lab)?;
@@ -65,23 +65,23 @@ fn private_subnet(version: OvnVersion, families: Families) {
         let friends = cidrs(lab.families(), 2);
         let friends: Vec<&str> = friends.split(',').collect();
         edit(lab, json!({"allowSubnets": friends})).await?;
-        wait_for_acls(lab, families * 3 + 1).await?;
+        wait_for_acls(lab, families * 3 + 2).await?;
         reach(lab, &pods, &[&pods.beside, &pods.friend]).await?;
         answers_come_back(lab, &pods)?;
 
         // nothing that was there is made anew by an edit of something else, or of the friends
         edit(lab, json!({"allowSubnets": [], "natOutgoing": true})).await?;
-        wait_for_acls(lab, families * 2 + 1).await?;
+        wait_for_acls(lab, families * 2 + 2).await?;
         ensure!(rows == self::rows(lab)?, "other rows than {rows:#?}");
         reach(lab, &pods, &[&pods.beside]).await?;
 
         let anywhere = lab.families().all().iter();
         let anywhere: Vec<String> = anywhere.map(|it| it.any().to_string()).collect();
         edit(lab, json!({"allowSubnets": anywhere})).await?;
-        wait_for_acls(lab, families * 3 + 1).await?;
+        wait_for_acls(lab, families * 3 + 2).await?;
         reach(lab, &pods, &[&pods.beside, &pods.friend, &pods.other]).await?;
         edit(lab, json!({"allowSubnets": []})).await?;
-        wait_for_acls(lab, families * 2 + 1).await?;
+        wait_for_acls(lab, families * 2 + 2).await?;
 
         edit(lab, json!({"private": false})).await?;
         wait_for_acls(lab, 0).await?;

@@ -87,6 +87,8 @@ fn c2_a_cluster_ip_works_inside_a_private_subnet_and_leads_nobody_else_into_it()
             })
             .await?;
             backend.answers(&client, vip, LARGE)?;
+            // OVN gives what a pod sends to itself by way of a service the address of the service
+            backend.answers(&server, vip, LARGE)?;
             let called = backend.answers(&outside, vip, SMALL);
             ensure!(called.is_err(), "somebody outside can call");
         }

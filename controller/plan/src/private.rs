@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | 3000 | from the nodes, as kubelet's probes | pass |
 //! | 1001 | inside the subnet, its gateway included; between it and each network that it allows | pass |
+//! | 1001 | from a pod to itself by way of a service, whose address they come from | pass |
 //! | 1000 | all others | are dropped and logged |
 //!
 //! Answers pass, since conntrack knows their connections, and ARP, neighbour discovery and MLD, which
@@ -40,6 +41,8 @@ pub(crate) fn plan(inputs: &Inputs, name: &SubnetName, subnet: &Subnet, planned:
             planned.row(&owner, key, row);
         }
     }
+    let (key, row) = to_pods(name, ACL_SUBNET, expr::sent_back(), acl::ALLOW_RELATED);
+    planned.row(&owner, key, row);
     let (key, row) = to_pods(name, ACL_SUBNET_DROP, "ip".to_owned(), acl::DROP);
     let row = row
         .with(nb::acl::LOG, true)

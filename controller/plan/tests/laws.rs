@@ -407,7 +407,7 @@ fn needed(inputs: &Inputs, name: &SubnetName, subnet: &Subnet) -> usize {
         usize::from(nodes.is_some()) + 1 + allowed.count()
     };
     let families = subnet.cidrs.iter().map(|(family, _)| of_family(family));
-    families.into_iter().sum::<usize>() + 1
+    families.into_iter().sum::<usize>() + 2
 }
 
 proptest! {
