@@ -6,38 +6,29 @@
 //! keeps the network that was accepted, and its rows; one that never was gets none. Neither gives anybody a
 //! new address until the conflict is gone.
 
+mod accepted;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use controller_plan as plan;
 use controller_plan::{Access, GatewayMode};
-use model::{CidrPair, DualStack, SubnetName, VpcName};
+use model::{CidrPair, DualStack, SubnetName};
 
 use crate::claimant::Claimant;
 use crate::index::Index;
 use crate::subnet::{Provision, Subnet};
 use crate::text::Rejected;
 
-/// The network that a subnet was accepted with, as recorded in the annotation
-/// `api::annotation::ACCEPTED`: `<vpc> <cidrs> <gateways> <provider> <uid>`. Without the last, or the
-/// last two, it is of an earlier release.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
-    pub vpc: VpcName,
-    pub cidrs: CidrPair,
-    pub gateways: DualStack<IpAddr>,
-    pub provider: Option<String>,
-    /// The UID of the subnet that it is of.
-    pub uid: Option<String>,
-}
+pub use accepted::{Accepted, InvalidAccepted};
 
 /// What may be made of a subnet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acceptance {
     /// The networks of its rows; `None` when there must be none.
     pub cidrs: Option<CidrPair>,
+    /// Its gateways there.
+    pub gateways: DualStack<IpAddr>,
     pub faults: Vec<Fault>,
 }
 
@@ -56,39 +47,6 @@ pub enum Effect {
     Closes,
     /// It goes without what is wrong.
     Told,
-}
-
-// === impl Accepted ===
-
-impl fmt::Display for Accepted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.vpc, self.cidrs, self.gateways)?;
-        let words = [&self.provider, &self.uid].into_iter().flatten();
-        words.into_iter().try_for_each(|word| write!(f, " {word}"))
-    }
-}
-
-/// The text is no such record.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not `<vpc> <cidrs> <gateways> <provider> <uid>`")]
-pub struct InvalidAccepted(String);
-
-impl FromStr for Accepted {
-    type Err = InvalidAccepted;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = || InvalidAccepted(text.to_owned());
-        let mut words = text.split_whitespace();
-        let mut word = || words.next().ok_or_else(invalid);
-        let (vpc, cidrs, gateways) = (word()?, word()?, word()?);
-        Ok(Self {
-            vpc: vpc.parse().ok().ok_or_else(invalid)?,
-            cidrs: cidrs.parse().ok().ok_or_else(invalid)?,
-            gateways: gateways.parse().ok().ok_or_else(invalid)?,
-            provider: words.next().map(str::to_owned),
-            uid: words.next().map(str::to_owned),
-        })
-    }
 }
 
 // === impl Fault ===
@@ -149,14 +107,20 @@ pub(crate) fn accept(index: &Index) -> BTreeMap<SubnetName, Acceptance> {
         if held.get(name) != Some(&subnet.network.cidrs) {
             faults.extend(index.link_fault(subnet));
         }
+        faults.extend(index.new_gateway_fault(name, subnet));
         faults.extend(index.faults_beside_others(name, subnet));
         let is_blocked = faults.iter().any(|fault| fault.effect == Effect::Blocks);
         if !is_blocked {
             held.insert(name, subnet.network.cidrs);
             faults.extend(index.outside_fault(name, subnet));
         }
-        let cidrs = held.get(name).copied();
-        acceptances.insert((*name).clone(), Acceptance { cidrs, faults });
+        let former = subnet.accepted().filter(|_| is_blocked);
+        let acceptance = Acceptance {
+            cidrs: held.get(name).copied(),
+            gateways: former.map_or(subnet.network.gateways, |it| it.gateways),
+            faults,
+        };
+        acceptances.insert((*name).clone(), acceptance);
     }
     acceptances
 }
@@ -251,12 +215,16 @@ impl Index {
 
     /// Whether the planner sees another subnet now.
     fn plan_subnet(&mut self, name: &SubnetName) -> bool {
-        let accepted = self.acceptances.get(name).and_then(|it| it.cidrs);
+        let accepted = self.acceptances.get(name);
+        let accepted = accepted.and_then(|it| Some((it.cidrs?, it.gateways)));
         let subnet = self.subnets.get(name);
         let subnet = subnet.filter(|it| it.provision == Provision::Network);
-        let new = subnet.zip(accepted).map(|(it, cidrs)| plan::Subnet {
+        let new = subnet.zip(accepted);
+        let new = new.map(|(it, (cidrs, gateways))| plan::Subnet {
+            cidrs,
+            gateways,
             gateway_mode: self.gateway_mode(it),
-            ..it.network_with(cidrs)
+            ..it.network.clone()
         });
         let old = match new.clone() {
             Some(new) => self.inputs.subnets.insert(name.clone(), new),

@@ -24,6 +24,7 @@ mod kind;
 mod life;
 mod listing;
 mod namespace;
+mod new_gateway;
 mod node;
 mod outside;
 mod pod;

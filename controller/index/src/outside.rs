@@ -21,6 +21,10 @@ pub(crate) struct Outside(BTreeMap<SubnetName, BTreeSet<String>>);
 impl Index {
     /// A record came, changed or went.
     pub(crate) fn place_record(&mut self, name: &str, old: Option<&Record>, new: Option<&Record>) {
+        let both = [old, new].into_iter().flatten();
+        if both.into_iter().any(|it| self.is_at_gateway(it)) {
+            self.unsettle();
+        }
         if let Some(record) = old {
             let names = self.outside.0.get_mut(&record.subnet);
             if names.is_some_and(|names| names.remove(name)) {

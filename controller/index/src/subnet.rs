@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use controller_plan as plan;
-use model::{AddressRange, CidrPair, MacAddr, Owner, SubnetName, VpcName};
+use model::{AddressRange, MacAddr, Owner, SubnetName, VpcName};
 
 use crate::acceptance::{Accepted, Effect, Fault};
 use crate::gateway::{Gateways, Slots};
@@ -86,18 +86,6 @@ impl Subnet {
         let spec = &self.object.spec;
         let has_gateway = !spec.external_egress_gateway.is_empty();
         spec.policy_routing_table_id.filter(|_| has_gateway)
-    }
-
-    /// The network with these CIDRs: those declared, or those accepted before.
-    pub(crate) fn network_with(&self, cidrs: CidrPair) -> plan::Subnet {
-        let former = self.accepted().filter(|it| it.cidrs == cidrs);
-        let gateways = former.map(|it| it.gateways);
-        let gateways = gateways.filter(|_| cidrs != self.network.cidrs);
-        plan::Subnet {
-            cidrs,
-            gateways: gateways.unwrap_or(self.network.gateways),
-            ..self.network.clone()
-        }
     }
 }
 

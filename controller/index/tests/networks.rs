@@ -853,3 +853,39 @@ fn who_is_outside_after_an_edit_is_named_until_it_goes() {
     index.apply(&wide);
     assert_eq!(told(&index, "s"), [""; 0]);
 }
+
+#[test]
+fn a_gateway_that_somebody_has_is_told_and_waits_until_it_is_free_in_any_order() {
+    let spec = json!({"cidrBlock": "10.1.0.0/16", "gateway": "10.1.0.9"});
+    let edited = accepted_as(subnet("s", 1, spec), "ovn-cluster 10.1.0.0/16 10.1.0.1");
+    let record: api::Ip = object(json!({
+        "apiVersion": "kubeovn.io/v1", "kind": "IP", "metadata": {"name": "p.d"},
+        "spec": {"podName": "p", "namespace": "d", "subnet": "s", "ipAddress": "10.1.0.9",
+                 "macAddress": "00:00:00:00:00:09"},
+    }));
+    let mut one = cluster();
+    one.apply(&edited);
+    let free = planned(&one, "s");
+    assert_eq!(free.as_deref(), Some("10.1.0.0/16 10.1.0.9"));
+    one.apply(&record);
+    let mut other = cluster();
+    other.apply(&record);
+    other.apply(&edited);
+    for index in [&one, &other] {
+        assert_eq!(planned(index, "s").as_deref(), Some("10.1.0.0/16 10.1.0.1"));
+        let faults = told(index, "s");
+        for word in [
+            "spec.gateway",
+            "`10.1.0.9`",
+            "d/p",
+            "stays 10.1.0.1",
+            "delete",
+        ] {
+            assert!(faults[0].contains(word), "{word}: {faults:?}");
+        }
+        assert!(index.why_none(&claimant("x"), &name("s")).is_some());
+    }
+    one.delete(&record);
+    assert_eq!(planned(&one, "s"), free);
+    assert_eq!(told(&one, "s"), [""; 0]);
+}
