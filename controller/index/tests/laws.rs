@@ -80,8 +80,17 @@ fn any_routes() -> impl Strategy<Value = (Vec<Value>, Vec<Value>)> {
     let route = (policy, cidr, nexthop).prop_map(
         |(policy, cidr, nexthop)| json!({"policy": policy, "cidr": cidr, "nextHopIP": nexthop}),
     );
-    let policy = (0_i64..4, "ip[46]").prop_map(|(priority, matches)| {
-        json!({"priority": priority * 10 + 2, "match": matches, "action": "drop"})
+    let matches = prop_oneof![
+        Just("ip4"),
+        Just("ip6"),
+        Just("ip4.dst == 10.1.0.5"),
+        Just("(ip4"),
+        Just("ipv4")
+    ];
+    let action = prop_oneof![Just("drop"), Just("reroute")];
+    let policy = (0_i64..4, matches, action).prop_map(|(priority, matches, action)| {
+        json!({"priority": priority * 10 + 2, "match": matches, "action": action,
+               "nextHopIP": "10.1.0.9"})
     });
     (
         proptest::collection::vec(route, 0..3),
@@ -137,10 +146,11 @@ fn any_subnet() -> impl Strategy<Value = Object> {
     ];
     let gateways = prop_oneof![Just(""), Just("n1"), Just("n2, n1"), Just("n1,n9,N!")];
     let gateways = (gateways, any::<bool>(), any::<bool>());
-    let networks = (cidr, vpc, provider);
+    let gateway = prop_oneof![3 => Just(""), 1 => Just("10.1.0.9")];
+    let networks = (cidr, gateway, vpc, provider);
     let spec = (networks, kind, any::<bool>(), namespaces, gateways).prop_map(
         |(
-            (cidr, vpc, provider),
+            (cidr, gateway, vpc, provider),
             kind,
             underlay,
             (namespaces, selecting),
@@ -151,7 +161,7 @@ fn any_subnet() -> impl Strategy<Value = Object> {
             json!({
                 "gatewayNode": nodes, "enableEcmp": ecmp,
                 "gatewayNodeSelectors": nodes_by.into_iter().collect::<Vec<_>>(),
-                "cidrBlock": cidr, "gatewayType": kind, "vpc": vpc, "provider": provider,
+                "cidrBlock": cidr, "gateway": gateway, "gatewayType": kind, "vpc": vpc, "provider": provider,
                 "underlayGateway": underlay,
                 "namespaces": namespaces, "default": selecting,
                 "namespaceSelectors": selectors.into_iter().collect::<Vec<_>>(),

@@ -8,9 +8,10 @@ use model::{Owner, SubnetName};
 use ovn::acl::Direction;
 use ovn::nb::{
     self, acl, load_balancer as lb, logical_router as lr, logical_router_policy as policy,
+    logical_router_port as lrp, logical_router_static_route as route,
 };
 use ovn::nb::{logical_switch as ls, logical_switch_port as lsp, port_group as pg};
-use ovn::{Row, RowKey, Rows, View, apply, diff, operations, owned};
+use ovn::{RoutePolicy, Row, RowKey, Rows, View, apply, diff, operations, owned};
 use ovsdb::{Atom, Datum, Mutator, Operation};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -76,6 +77,35 @@ fn route_policy(priority: i64, nexthop: &str) -> (RowKey, Row) {
     )
 }
 
+fn static_route(policy: RoutePolicy, prefix: &str, nexthop: &str) -> (RowKey, Row) {
+    let row = Row::new(&nb::LOGICAL_ROUTER_STATIC_ROUTE)
+        .with(route::IP_PREFIX, prefix)
+        .with(route::NEXTHOP, nexthop)
+        .with(route::POLICY, policy.word().to_owned())
+        .with(route::EXTERNAL_IDS, owned::external_ids(&owner("s")))
+        .linked(RowKey::LogicalRouter("r".to_owned()), lr::STATIC_ROUTES);
+    let key = RowKey::StaticRoute {
+        router: "r".to_owned(),
+        table: String::new(),
+        policy,
+        prefix: prefix.to_owned(),
+        nexthop: nexthop.to_owned(),
+    };
+    (key, row)
+}
+
+/// With a peer, or in a switch.
+fn router_port(name: &str, network: &str, peer: Option<String>) -> (RowKey, Row) {
+    let row = Row::new(&nb::LOGICAL_ROUTER_PORT)
+        .with(lrp::NAME, name)
+        .with(lrp::MAC, "00:00:00:00:00:01")
+        .with(lrp::NETWORKS, BTreeSet::from([network.to_owned()]))
+        .with(lrp::PEER, peer)
+        .with(lrp::EXTERNAL_IDS, owned::external_ids(&owner("s")))
+        .linked(RowKey::LogicalRouter("r".to_owned()), lr::PORTS);
+    (RowKey::LogicalRouterPort(name.to_owned()), row)
+}
+
 fn acl(parent: RowKey, priority: i64, action: &str) -> (RowKey, Row) {
     let is_group = matches!(parent, RowKey::PortGroup(_));
     let column = if is_group { pg::ACLS } else { ls::ACLS };
@@ -95,6 +125,28 @@ fn acl(parent: RowKey, priority: i64, action: &str) -> (RowKey, Row) {
     (key, row)
 }
 
+/// Routes and ports of the router.
+fn any_routing() -> impl Strategy<Value = Rows> {
+    let route = (any::<bool>(), "10\\.[01]\\.0\\.0/16", "192\\.0\\.2\\.[12]");
+    let routes = proptest::collection::vec(route, 0..4);
+    let peer = proptest::option::of("[ab]-r");
+    let port = ("169\\.254\\.0\\.[12]/30", peer);
+    let ports = proptest::collection::btree_map("r-[ab]", port, 0..3);
+    (routes, ports).prop_map(|(routes, ports)| {
+        let routes = routes.iter().map(|(is_by_source, prefix, nexthop)| {
+            let policy = if *is_by_source {
+                RoutePolicy::Source
+            } else {
+                RoutePolicy::Destination
+            };
+            static_route(policy, prefix, nexthop)
+        });
+        let ports = ports.iter();
+        let ports = ports.map(|(name, (network, peer))| router_port(name, network, peer.clone()));
+        routes.chain(ports).collect()
+    })
+}
+
 /// Sets of rows whose parents always exist.
 fn any_rows() -> impl Strategy<Value = Rows> {
     let ports = proptest::collection::btree_map(
@@ -108,7 +160,9 @@ fn any_rows() -> impl Strategy<Value = Rows> {
     let acls = proptest::collection::btree_map((any::<bool>(), 0_i64..3), "allow|drop", 0..4);
     let policies = proptest::collection::btree_map(0_i64..4, "10\\.0\\.0\\.[1-3]", 0..4);
     let vips = proptest::option::of(proptest::collection::btree_map("v[0-4]", "b[12]", 0..5));
-    (ports, policies, "[ab]", vips, acls).prop_map(|(ports, policies, note, vips, acls)| {
+    let of_switch = (ports, "[ab]", vips, acls);
+    (of_switch, policies, any_routing()).prop_map(|(of_switch, policies, routing)| {
+        let (ports, note, vips, acls) = of_switch;
         let router = Row::new(&nb::LOGICAL_ROUTER)
             .with(lr::NAME, "r")
             .with(lr::EXTERNAL_IDS, owned::external_ids(&owner("s")));
@@ -137,6 +191,7 @@ fn any_rows() -> impl Strategy<Value = Rows> {
                 .iter()
                 .map(|(priority, nexthop)| route_policy(*priority, nexthop)),
         );
+        rows.extend(routing);
         rows
     })
 }
@@ -179,7 +234,7 @@ impl Tables {
     fn collect_garbage(&mut self) {
         let strong = |table: &str| match table {
             "Port_Group" => vec!["acls"],
-            _ => vec!["ports", "policies", "acls"],
+            _ => vec!["ports", "policies", "static_routes", "acls"],
         };
         let referred: BTreeSet<Uuid> = self
             .0
@@ -187,7 +242,13 @@ impl Tables {
             .flat_map(|(table, row)| strong(table).into_iter().filter_map(|it| row.get(it)))
             .flat_map(|datum| datum.uuids().collect::<Vec<_>>())
             .collect();
-        let children = ["Logical_Switch_Port", "Logical_Router_Policy", "ACL"];
+        let children = [
+            "Logical_Switch_Port",
+            "Logical_Router_Port",
+            "Logical_Router_Policy",
+            "Logical_Router_Static_Route",
+            "ACL",
+        ];
         self.0.retain(|uuid, (table, _)| {
             !children.contains(&table.as_str()) || referred.contains(uuid)
         });
