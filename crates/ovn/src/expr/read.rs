@@ -3,8 +3,8 @@
 //! Neither the databases nor ovn-northd read a match: only ovn-controller does, on every node, and one
 //! that it cannot read it passes over with a line in its log. So nothing in a database tells it, and
 //! what can be known is looked at here: the form of the expression, and whether there are such
-//! fields. Not looked at is whether an operand is as wide as its field, and which sets of addresses
-//! there are.
+//! fields. Not looked at is what depends on the kind of a field: how wide an operand may be, whether
+//! it may be negated or compared by size; nor which sets of addresses there are.
 
 use std::collections::BTreeSet;
 use std::iter::Peekable;
@@ -348,14 +348,8 @@ fn why_no_number(number: &str) -> Option<&'static str> {
     if !is_one(value) || !is_one(mask) {
         return Some("is neither a number nor a network");
     }
-    let address: Option<IpAddr> = value.parse().ok();
-    let length: Option<u8> = mask.parse().ok();
-    let (address, _) = address.zip(length)?;
-    match number.parse::<Cidr>() {
-        Ok(network) if network.with_host(address) == network.to_string() => None,
-        Ok(_) => Some("has a host behind its prefix; write the network itself"),
-        Err(_) => Some("is no network"),
-    }
+    let is_prefix = is::<IpAddr>(value) && is::<u8>(mask);
+    (is_prefix && !is::<Cidr>(number)).then_some("is no network")
 }
 
 fn is<T: FromStr>(text: &str) -> bool {
