@@ -12,6 +12,8 @@ mod object;
 mod operations;
 #[path = "slow_chaos/rebuilt.rs"]
 mod rebuilt;
+#[path = "slow_chaos/routing.rs"]
+mod routing;
 #[path = "slow_chaos/spec.rs"]
 mod spec;
 #[path = "slow_chaos/unblocked.rs"]

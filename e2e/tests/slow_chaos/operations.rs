@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use api::{IpPool, Subnet, Vip, Vpc};
 use fastrand::Rng;
 use k8s_openapi::api::{
@@ -21,6 +21,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     object::{Hand, Name, Taken},
+    routing::{self, Change, End, List},
     spec::{self, User},
 };
 
@@ -28,8 +29,8 @@ use crate::{
 const PERIOD: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How often each is chosen, of 100 times, and how many there are at most.
-const KINDS: [(Kind, u32, usize); 9] = [
-    (Kind::Pod, 62, 90),
+const KINDS: [(Kind, u32, usize); 12] = [
+    (Kind::Pod, 56, 90),
     (Kind::Service, 8, 15),
     (Kind::Namespace, 5, 5),
     (Kind::Subnet, 8, 6),
@@ -38,6 +39,9 @@ const KINDS: [(Kind, u32, usize); 9] = [
     (Kind::StatefulSet, 5, 4),
     (Kind::Vip, 3, 5),
     (Kind::IpPool, 3, 3),
+    (Kind::StaticRoute, 2, 6),
+    (Kind::PolicyRoute, 2, 6),
+    (Kind::Peering, 2, 3),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +55,11 @@ enum Kind {
     StatefulSet,
     Vip,
     IpPool,
+    /// An entry of a VPC, which stands in the place of a namespace.
+    StaticRoute,
+    PolicyRoute,
+    /// Both ends of a link, one of them at times missing.
+    Peering,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,6 +132,7 @@ impl<'a> Operations<'a> {
             run.step().await;
         }
         run.leave_no_set().await?;
+        run.leave_routing().await?;
         Ok(run.tally)
     }
 }
@@ -172,6 +182,12 @@ impl Run {
             Kind::Namespace | Kind::Subnet | Kind::Node | Kind::Vpc | Kind::Vip | Kind::IpPool => {
                 (String::new(), text)
             }
+            Kind::StaticRoute => (self.vpc().await?, routing::cidr(number)),
+            Kind::PolicyRoute => (self.vpc().await?, routing::priority(number)),
+            Kind::Peering => match self.two_vpcs() {
+                Some(ends) => ends,
+                None => return Ok(Taken::No),
+            },
         };
         let created = self.create_as(kind, &name, number).await;
         // without an answer it may be there
@@ -213,7 +229,46 @@ impl Run {
                 let pool = spec::ip_pool(self.user, number, namespace.as_ref());
                 self.hand.post::<IpPool>(name, pool).await
             }
+            Kind::StaticRoute | Kind::PolicyRoute => self.put_route(kind, name).await,
+            Kind::Peering => self.put_peering(name).await,
         }
+    }
+
+    /// Writes an entry as it was never before.
+    async fn put_route(&mut self, kind: Kind, name: &Name) -> Result<Taken> {
+        let subnet = self.subnet_of(&name.0).await?;
+        let (list, entry) = if kind == Kind::StaticRoute {
+            let entry = routing::static_route(&mut self.random, &name.1, subnet.as_ref());
+            (List::StaticRoutes, entry)
+        } else {
+            let entry = routing::policy_route(&mut self.random, &name.1, subnet.as_ref());
+            (List::PolicyRoutes, entry)
+        };
+        routing::change(&self.hand, list, name, Change::Put(entry)).await
+    }
+
+    /// A link with a network of its own most of the time.
+    async fn put_peering(&mut self, name: &Name) -> Result<Taken> {
+        let link = self.random.u8(..);
+        let (one, other) = name;
+        let first = Change::Put(routing::peering(other, link, End::First));
+        let taken = routing::change(&self.hand, List::Peerings, name, first).await?;
+        if self.one_in(4) {
+            return Ok(taken);
+        }
+        let back = (other.clone(), one.clone());
+        let second = Change::Put(routing::peering(one, link, End::Second));
+        routing::change(&self.hand, List::Peerings, &back, second).await
+    }
+
+    /// From one end, and from the other most of the time.
+    async fn remove_peering(&mut self, name: &Name) -> Result<Taken> {
+        let taken = routing::change(&self.hand, List::Peerings, name, Change::Remove).await?;
+        if self.one_in(4) {
+            return Ok(taken);
+        }
+        let back = (name.1.clone(), name.0.clone());
+        routing::change(&self.hand, List::Peerings, &back, Change::Remove).await
     }
 
     async fn create_service(&mut self, name: &Name) -> Result<Taken> {
@@ -276,6 +331,8 @@ impl Run {
                 let patch = spec::ip_pool_edit(&mut self.random, namespace.as_ref());
                 self.hand.patch::<IpPool>(&name, patch).await
             }
+            Kind::StaticRoute | Kind::PolicyRoute => self.put_route(kind, &name).await,
+            Kind::Peering => self.put_peering(&name).await,
         }
     }
 
@@ -317,6 +374,13 @@ impl Run {
             Kind::StatefulSet => self.delete_set(&name).await?,
             Kind::Vip => self.hand.remove::<Vip>(&name).await?,
             Kind::IpPool => self.hand.remove::<IpPool>(&name).await?,
+            Kind::StaticRoute => {
+                routing::change(&self.hand, List::StaticRoutes, &name, Change::Remove).await?
+            }
+            Kind::PolicyRoute => {
+                routing::change(&self.hand, List::PolicyRoutes, &name, Change::Remove).await?
+            }
+            Kind::Peering => self.remove_peering(&name).await?,
         };
         let objects = self.objects.entry(kind).or_default();
         objects.retain(|it| *it != name);
@@ -381,6 +445,29 @@ impl Run {
         Ok(())
     }
 
+    /// Two VPCs with a link, a route over it and a policy, so that some are compared in the end.
+    async fn leave_routing(&self) -> Result<()> {
+        let [left, right] = routing::LAST.map(|it| format!("{}-{it}", self.user.prefix()));
+        for vpc in [&left, &right] {
+            let name = (String::new(), vpc.clone());
+            wait_until("a VPC is there", PATIENCE, async || {
+                self.hand.post::<Vpc>(&name, json!({"spec": {}})).await
+            })
+            .await?;
+        }
+        for (vpc, list, entry, value) in routing::last(&left, &right) {
+            let name = (vpc, entry);
+            wait_until("an entry is there", PATIENCE, async || {
+                let change = Change::Put(value.clone());
+                let taken = routing::change(&self.hand, list, &name, change).await?;
+                ensure!(taken == Taken::Yes, "it is refused");
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
     /// One of a kind.
     fn any(&mut self, kind: Kind) -> Option<Name> {
         let objects = self.objects.entry(kind).or_default();
@@ -389,6 +476,37 @@ impl Run {
 
     fn one_in(&mut self, times: u32) -> bool {
         self.random.u32(0..times) == 0
+    }
+
+    /// That of a subnet, so that next hops are to be had, or any other.
+    async fn vpc(&mut self) -> Result<String> {
+        if let Some(name) = self.any(Kind::Subnet).filter(|_| self.random.bool())
+            && let Some(subnet) = self.hand.find::<Subnet>(&name).await?
+            && !subnet.spec.vpc.is_empty()
+        {
+            return Ok(subnet.spec.vpc);
+        }
+        let vpc = self.any(Kind::Vpc);
+        Ok(vpc.map_or_else(|| api::vpc::DEFAULT.to_owned(), |(_, name)| name))
+    }
+
+    /// One of the VPC's subnets, if the first that comes to hand is one.
+    async fn subnet_of(&mut self, vpc: &str) -> Result<Option<Subnet>> {
+        let Some(name) = self.any(Kind::Subnet) else {
+            return Ok(None);
+        };
+        let found = self.hand.find::<Subnet>(&name).await?;
+        Ok(found.filter(|it| it.spec.vpc == vpc))
+    }
+
+    /// Two VPCs that are not one; the second is the default one at times.
+    fn two_vpcs(&mut self) -> Option<Name> {
+        let (_, one) = self.any(Kind::Vpc)?;
+        let (_, other) = self.any(Kind::Vpc)?;
+        if other == one {
+            return Some((one, api::vpc::DEFAULT.to_owned()));
+        }
+        Some((one, other))
     }
 
     /// Where something is created.

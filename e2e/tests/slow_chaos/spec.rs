@@ -152,24 +152,12 @@ pub(crate) fn node_edit(random: &mut Rng) -> Value {
     json!({"metadata": {"annotations": broken}})
 }
 
-/// Other static routes, or a default subnet that is none.
+/// A default subnet that is none, or a label.
 pub(crate) fn vpc_edit(random: &mut Rng) -> Value {
-    if random.u32(0..4) == 0 {
-        return json!({"spec": {"defaultSubnet": "nowhere"}});
+    match random.u32(0..2) {
+        0 => json!({"spec": {"defaultSubnet": "nowhere"}}),
+        _ => json!({"metadata": {"labels": {"x": random.u8(..).to_string()}}}),
     }
-    let routes: Vec<Value> = (0..random.u8(0..3))
-        .map(|number| {
-            let policy = if random.bool() {
-                api::vpc::POLICY_DST
-            } else {
-                api::vpc::POLICY_SRC
-            };
-            let cidr = format!("10.250.{number}.0/24");
-            let next_hop = format!("10.251.0.{}", random.u8(1..250));
-            json!({"policy": policy, "cidr": cidr, "nextHopIP": next_hop})
-        })
-        .collect();
-    json!({"spec": {"staticRoutes": routes}})
 }
 
 /// One that no program runs on.
