@@ -374,6 +374,7 @@ fn neither_family_of_a_private_subnet_wipes_the_other_and_no_match_joins_them() 
             "3000 `ip6.src==fd00:100:64::/112` allow-related".to_owned(),
             between("ip4", "10.31.0.0/16", "10.30.0.0/16"),
             between("ip6", "fd00:31::/64", "fd00:30::/64"),
+            "1001 `flags.loopback == 1 && ip` allow-related".to_owned(),
             inside("ip4", "10.30.0.0/16"),
             inside("ip6", "fd00:30::/64"),
             "1000 `ip` drop log(name=s,severity=warning)".to_owned(),
@@ -409,7 +410,7 @@ fn edits_of_anything_else_touch_no_acl_of_a_private_subnet_nor_those_of_others_o
         )?;
         let list = || lab.nbctl(["--format=csv", "--no-headings", "list", "ACL"]);
         let before = list()?;
-        ensure!(before.lines().count() == 4, "there are {before}");
+        ensure!(before.lines().count() == 5, "there are {before}");
 
         for name in ["s", "open"] {
             let spec = json!({"gateway": "", "excludeIps": [], "natOutgoing": true});
