@@ -26,6 +26,7 @@ const TABLE: &[(&str, Purity, &[&str])] = &[
     ("linux", Effectful, &["model"]),
     ("kit", Effectful, &[]),
     ("proto", Effectful, &[]),
+    ("probe", Effectful, &["model", "kit"]),
     // the controller, in the order of its data path
     (
         "controller-index",
@@ -61,6 +62,7 @@ const TABLE: &[(&str, Purity, &[&str])] = &[
             "ovsdb",
             "ovn",
             "kit",
+            "probe",
             "proto",
             "controller-index",
             "controller-plan",
@@ -81,6 +83,7 @@ const TABLE: &[(&str, Purity, &[&str])] = &[
             "ovn",
             "linux",
             "kit",
+            "probe",
             "proto",
             "daemon-plan",
         ],
