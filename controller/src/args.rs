@@ -1,6 +1,7 @@
 //! What the controller is started with. Flags and defaults are those of Kube-OVN.
 
 mod databases;
+mod gateways;
 mod leader;
 mod networks;
 
@@ -15,6 +16,7 @@ use kit::listen::Listen;
 use model::{AddressRange, CidrPair, DualStack, SubnetName, VpcName};
 
 use self::databases::DatabaseArgs;
+use self::gateways::GatewayArgs;
 use self::leader::LeaderArgs;
 
 /// Plans and commits the OVN northbound database from Kubernetes objects.
@@ -26,6 +28,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) leader: LeaderArgs,
+
+    #[command(flatten)]
+    pub(crate) gateways: GatewayArgs,
 
     /// Kubeconfig; in-cluster configuration where it is not given
     #[arg(long, value_name = "FILE")]

@@ -5,10 +5,12 @@ mod answers;
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use controller_index::Shared;
 use futures::stream::{self, Iter};
-use kit::grpc::{ServeError, Server};
+use kit::backoff::Backoff;
+use kit::grpc::{Bound, ServeError, Server};
 use kit::listen::Listen;
 use kit::readiness::Readiness;
 use kit::shutdown::Shutdown;
@@ -18,12 +20,18 @@ use proto::debug::v1::descriptors::FILE_DESCRIPTOR_SET;
 use proto::debug::v1::{
     Change, CheckRequest, DumpRequest, ExplainRequest, Explanation, Finding, OwnerRows, PlanRequest,
 };
+use proto::liveness::v1::descriptors::FILE_DESCRIPTOR_SET as LIVENESS_DESCRIPTOR_SET;
+use proto::liveness::v1::liveness_server::LivenessServer;
 use tonic::{Request, Response, Status};
 
 use self::answers::{Unknown, World};
+use crate::gateways::Hub;
 
-/// Where it is served on TCP; the leader's is in its Lease.
+/// Where it is served on TCP unless told otherwise; the leader's address is in its Lease.
 pub(crate) const PORT: u16 = 10670;
+/// When a port that another has is tried again.
+const SOON: Duration = Duration::from_millis(200);
+const LATE: Duration = Duration::from_secs(5);
 /// Where it is served unless told otherwise.
 const SOCKET: &str = "/run/kube-ovn/controller.sock";
 
@@ -38,6 +46,7 @@ pub(crate) struct Service {
 #[derive(Debug, Clone)]
 pub(crate) struct Grpc {
     pub(crate) service: Service,
+    pub(crate) hub: Hub,
     pub(crate) readiness: Readiness,
     pub(crate) shutdown: Shutdown,
 }
@@ -66,19 +75,41 @@ impl Grpc {
         }
     }
 
-    /// Serves the members of our installation on TCP until shutdown.
+    /// Serves the members of our installation on TCP until shutdown. While another has the port, such
+    /// as a controller that ends, it is tried again: all but the reports of daemons goes on without.
     ///
     /// # Errors
-    /// When the port cannot be listened on, or serving fails.
-    pub(crate) async fn on_tcp(self, identity: Identity) -> Result<(), ServeError> {
-        let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT));
-        let bound = self.server().bind(&Listen::Tcp(everywhere)).await?;
-        bound.serve_tls(identity, self.shutdown).await
+    /// When serving fails.
+    pub(crate) async fn on_tcp(self, port: u16, identity: Identity) -> Result<(), ServeError> {
+        let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        let listen = Listen::Tcp(everywhere);
+        let binding = self.bind_in_the_end(&listen);
+        match self.shutdown.run_until_cancelled(binding).await {
+            Some(bound) => bound?.serve_tls(identity, self.shutdown).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn bind_in_the_end(&self, listen: &Listen) -> Result<Bound, ServeError> {
+        let mut backoff = Backoff::new(SOON, LATE);
+        loop {
+            match self.server().bind(listen).await {
+                Err(ServeError::Listen(error)) => {
+                    let error = kit::error::Chain(&error).to_string();
+                    tracing::warn!(error, "No reports are heard, trying again");
+                    backoff.wait().await;
+                }
+                bound => return bound,
+            }
+        }
     }
 
     fn server(&self) -> Server {
         let service = DebugServer::new(self.service.clone());
-        Server::new(self.readiness.clone()).service(service, FILE_DESCRIPTOR_SET)
+        let liveness = LivenessServer::new(self.hub.clone());
+        Server::new(self.readiness.clone())
+            .service(service, FILE_DESCRIPTOR_SET)
+            .service(liveness, LIVENESS_DESCRIPTOR_SET)
     }
 }
 

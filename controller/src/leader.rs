@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! index listed, NB read --> stand by --lease won--> bootstrap, recorder, editor, reporter, canary,
-//!                                                      |              chassis, sync
+//!                                                      |              gateways, chassis, sync
 //!                                                      |
 //!                    exit <--lease lost, canary mute---+
 //! ```
@@ -12,6 +12,7 @@
 //! ended as often as that would be made to wait longer and longer. The lease is given back only
 //! when nothing is written any more.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -25,8 +26,10 @@ use kit::readiness::{Condition, Readiness};
 use kit::shutdown::Shutdown;
 use kit::tasks::{TaskError, Tasks};
 use kube::Client;
+use model::NodeName;
 use tokio::time::timeout;
 
+use crate::gateways::{self, Hub, Reports, Rules, Watcher};
 use crate::{adoption, drive};
 
 /// How long the leader's tasks may take to end; less than a lease outlives its last renewal.
@@ -45,8 +48,17 @@ pub(crate) struct Leader {
     pub(crate) bootstrap: Bootstrap,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
+    pub(crate) liveness: Liveness,
     /// `None` for the only controller there is.
     pub(crate) election: Option<Election>,
+}
+
+/// What the watch over gateway nodes needs besides.
+pub(crate) struct Liveness {
+    pub(crate) hub: Hub,
+    pub(crate) reports: Reports,
+    pub(crate) rules: Rules,
+    pub(crate) metrics: gateways::Metrics,
 }
 
 // === impl Leader ===
@@ -144,6 +156,9 @@ impl Leader {
         let reporter = reporter.while_permitted(permit.clone());
         tasks.spawn("recorder", recorder.run(shutdown.clone()));
         tasks.spawn("reporter", reporter.run(shutdown.clone()));
+        let out = silent_before(&self.index, &self.nb);
+        let watcher = self.liveness.watcher(self.index.clone(), writer.clone());
+        tasks.spawn("gateways", watcher.run(out, shutdown.clone()));
         let (sb, driver) = self.sb;
         let chassis = Chassis::new(self.index.clone(), sb, permit.clone());
         tasks.spawn("sb", drive(driver, shutdown.clone()));
@@ -159,6 +174,30 @@ impl Leader {
         });
         tasks.join(GRACE).await
     }
+}
+
+// === impl Liveness ===
+
+impl Liveness {
+    fn watcher(self, index: Shared, writer: Writer) -> Watcher {
+        Watcher {
+            index,
+            hub: self.hub,
+            reports: self.reports,
+            rules: self.rules,
+            metrics: self.metrics,
+            writer,
+        }
+    }
+}
+
+/// Before anything is planned: the gateway nodes that the last leader took out stay out until it is
+/// known better.
+fn silent_before(index: &Shared, nb: &ovsdb::Client) -> BTreeSet<NodeName> {
+    let view = controller_sync::view(nb).unwrap_or_default();
+    let silent = gateways::silent_before(index.read().inputs(), &view);
+    index.write(|index| index.set_silent(&silent));
+    silent
 }
 
 /// Whether a controller ended, with all its tasks, because the API server was away for too long.

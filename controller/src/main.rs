@@ -10,6 +10,7 @@ mod adoption;
 mod args;
 mod clock;
 mod debug;
+mod gateways;
 mod leader;
 mod secret;
 mod watch;
@@ -34,7 +35,8 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::args::Args;
 use crate::debug::Grpc;
-use crate::leader::Leader;
+use crate::gateways::Hub;
+use crate::leader::{Leader, Liveness};
 use crate::secret::Keeper;
 use crate::watch::watch;
 
@@ -63,12 +65,14 @@ async fn run(args: &Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let kubernetes = kubernetes_client(args).await?;
     let registry = Registry::new()?;
     let metrics = Metrics::register(&registry)?;
+    let gateway_metrics = gateways::Metrics::register(&registry)?;
     let readiness = Readiness::new();
     let warm = readiness.condition("warm");
     let index = Index::new(args.defaults()).with_api_server(args.api_server());
     let index = Shared::new(index);
     clock::tick(&index);
-    let (clients, secured) = databases(args, &kubernetes)?;
+    let (keeper, identity) = Keeper::new(&kubernetes, args.leader.namespace());
+    let clients = databases(args, &identity)?;
     let nb = clients.northbound.0.clone();
 
     let mut tasks = Tasks::new(shutdown.clone());
@@ -80,18 +84,19 @@ async fn run(args: &Args, shutdown: Shutdown) -> anyhow::Result<()> {
     tasks.spawn("nb", drive(clients.northbound.1, shutdown.clone()));
     tasks.spawn("clock", clock::run(index.clone(), shutdown.clone()));
     spawn_watches(&mut tasks, &kubernetes, &index, &shutdown);
+    let (hub, reports) = Hub::new();
     let grpc = Grpc {
         service: debug::Service {
             index: index.clone(),
             nb: nb.clone(),
         },
+        hub: hub.clone(),
         readiness: readiness.clone(),
         shutdown: shutdown.clone(),
     };
-    if let Some((keeper, identity)) = secured {
-        tasks.spawn("certificates", keeper.run(shutdown.clone()));
-        tasks.spawn("grpc-tls", grpc.clone().on_tcp(identity));
-    }
+    tasks.spawn("certificates", keeper.run(shutdown.clone()));
+    let port = args.leader.port();
+    tasks.spawn("grpc-tls", grpc.clone().on_tcp(port, identity));
     tasks.spawn("grpc", grpc.on_socket(args.grpc_address.clone()));
     let leader = Leader {
         election: args.leader.election(&kubernetes)?,
@@ -102,6 +107,12 @@ async fn run(args: &Args, shutdown: Shutdown) -> anyhow::Result<()> {
         kubernetes,
         metrics,
         readiness,
+        liveness: Liveness {
+            hub,
+            reports,
+            rules: args.gateways.rules(),
+            metrics: gateway_metrics,
+        },
     };
     tasks.spawn("leader", leader.run(warm, shutdown));
     tasks.join(GRACE).await?;
@@ -134,9 +145,6 @@ fn spawn_watches(tasks: &mut Tasks, client: &Client, index: &Shared, shutdown: &
     }
 }
 
-/// Who keeps the certificates, and what is made of them.
-type Secured = (Keeper, Identity);
-
 /// What reads and writes a database, and what works for it.
 type Database = (ovsdb::Client, ovsdb::Driver);
 
@@ -146,18 +154,15 @@ struct Databases {
     southbound: Database,
 }
 
-/// Clients of the databases, and with TLS what is needed for it.
-fn databases(args: &Args, kubernetes: &Client) -> anyhow::Result<(Databases, Option<Secured>)> {
+fn databases(args: &Args, identity: &Identity) -> anyhow::Result<Databases> {
     let (north, south) = (args.databases.northbound()?, args.databases.southbound()?);
-    let is_secured = args.databases.is_secured(&north);
-    let (keeper, identity) = Keeper::new(kubernetes, args.leader.namespace());
     let ours = identity.clone();
     let tls = ovsdb::Tls::new(move || ours.client());
-    let databases = Databases {
-        northbound: ovsdb::Client::new(controller_sync::options(north).tls(tls.clone())),
-        southbound: ovsdb::Client::new(controller_sync::chassis::options(south).tls(tls)),
-    };
-    Ok((databases, is_secured.then_some((keeper, identity))))
+    let southbound = controller_sync::chassis::options(south).tls(tls.clone());
+    Ok(Databases {
+        northbound: ovsdb::Client::new(controller_sync::options(north).tls(tls)),
+        southbound: ovsdb::Client::new(southbound),
+    })
 }
 
 async fn kubernetes_client(args: &Args) -> anyhow::Result<Client> {

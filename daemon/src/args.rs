@@ -107,6 +107,19 @@ pub(crate) struct Args {
     #[arg(long, default_value = "/var/lib/kube-ovn", value_name = "PATH")]
     pub(crate) state_dir: PathBuf,
 
+    /// Folder with the certificate (cacert, cert, key) to report to the leading controller with
+    #[arg(long, default_value = "/var/run/tls", value_name = "PATH")]
+    pub(crate) tls_directory: PathBuf,
+
+    /// Namespace of the controllers' lease
+    #[arg(
+        long,
+        env = "POD_NAMESPACE",
+        default_value = "kube-system",
+        value_name = "NAMESPACE"
+    )]
+    pub(crate) lease_namespace: String,
+
     /// MTU of pods and ovn0; that of the tunnel's link less the tunnel header when absent or 0
     #[arg(long, value_name = "BYTES")]
     pub(crate) mtu: Option<u32>,

@@ -11,6 +11,7 @@ mod install;
 mod metrics;
 mod node;
 mod object;
+mod observer;
 mod ovs;
 mod table;
 mod uninstall;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures::FutureExt;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1;
 use kit::grpc::Server;
 use kit::listen::Listen;
@@ -29,11 +31,13 @@ use kit::metrics::Registry;
 use kit::readiness::{Condition, Readiness};
 use kit::shutdown::Shutdown;
 use kit::tasks::Tasks;
+use kit::tls::Identity;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher;
 use kube::{Api, Client, Config};
 use linux::{Namespace, netlink};
 use ovsdb::client::Remote;
+use probe::{Assignment, Prober, Sights};
 use proto::cni::v1::cni_server::CniServer;
 use proto::cni::v1::descriptors::FILE_DESCRIPTOR_SET;
 use proto::debug::v1::debug_server::DebugServer;
@@ -45,7 +49,8 @@ use crate::cni::{Agent, Pods, Service};
 use crate::host::{Host, Kernel};
 use crate::metrics::Metrics;
 use crate::node::{Chassis, Firewall, MtuRule, NodeLoop, Tunnel};
-use crate::object::{Node, Pod, Subnet};
+use crate::object::{Leader, Node, Pod, Subnet};
+use crate::observer::{LEASE, Observer};
 use crate::ovs::Ovs;
 use crate::table::Table;
 
@@ -106,6 +111,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         pods,
         node,
         subnets,
+        leader,
     } = follow(&args, &client, &mut tasks, &shutdown);
     let (facts_sender, facts) = watch::channel(None);
     let (desired_sender, desired) = watch::channel(None);
@@ -128,6 +134,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     };
     let node_loop = node_loop.run(kernel_changes, shutdown.clone());
     tasks.spawn("node", node_loop.map(Ok::<(), Infallible>));
+    observe(&args, leader, &registry, &mut tasks, &shutdown)?;
     // 4. who asks
     let debug = debug::Service {
         node: args.node_name.clone(),
@@ -198,6 +205,7 @@ struct Tables {
     pods: watch::Receiver<Table<Pod>>,
     node: watch::Receiver<Table<Node>>,
     subnets: watch::Receiver<Table<Subnet>>,
+    leader: watch::Receiver<Table<Leader>>,
 }
 
 fn follow(args: &Args, client: &Client, tasks: &mut Tasks, shutdown: &Shutdown) -> Tables {
@@ -212,11 +220,40 @@ fn follow(args: &Args, client: &Client, tasks: &mut Tasks, shutdown: &Shutdown) 
     let api = Api::<api::Subnet>::all(client.clone());
     let (subnets, events) = table::follow(api, all(), Subnet::keep);
     tasks.spawn("watch-subnets", until(shutdown, events));
+    let api = Api::<Lease>::namespaced(client.clone(), &args.lease_namespace);
+    let lease = all().fields(&format!("metadata.name={LEASE}"));
+    let (leader, events) = table::follow(api, lease, Leader::keep);
+    tasks.spawn("watch-leader", until(shutdown, events));
     Tables {
         pods,
         node,
         subnets,
+        leader,
     }
+}
+
+/// Probes the gateway nodes that the leader names, and tells it what is seen.
+fn observe(
+    args: &Args,
+    leader: watch::Receiver<Table<Leader>>,
+    registry: &Registry,
+    tasks: &mut Tasks,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    let (assignment, assigned) = watch::channel(Assignment::default());
+    let (sender, sights) = watch::channel(Sights::new());
+    let prober = Prober::new(probe::Metrics::register(registry)?, assigned, sender);
+    tasks.spawn("prober", until(shutdown, prober.run()));
+    let observer = Observer {
+        node: args.node_name.clone(),
+        leader,
+        identity: Identity::of_folder(&args.tls_directory),
+        assignment,
+        sights,
+    };
+    let observing = observer.run(shutdown.clone());
+    tasks.spawn("observer", observing.map(Ok::<(), Infallible>));
+    Ok(())
 }
 
 /// The services, and the configuration that announces the plugin's.

@@ -1,10 +1,11 @@
 //! What is kept of the objects that the daemon follows.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use api::LabelSelector;
 use daemon_plan::Overlay;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1;
 use kube::ResourceExt;
 use model::Provider;
@@ -49,6 +50,16 @@ pub(crate) enum Gateways {
         selectors: Vec<LabelSelector>,
     },
 }
+
+/// Who leads the controllers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Leader {
+    /// Of its gRPC server; `None` while nobody leads, or where it does not say.
+    pub(crate) address: Option<SocketAddr>,
+}
+
+/// Annotation of the Lease: `<address>:<port>` of the leader's gRPC server.
+const LEADER_ADDRESS: &str = "ovn.kubernetes.io/leader-address";
 
 /// The annotation of a pod that kubelet read from a file: the identity by which kubelet calls it,
 /// which is not the UID of its object.
@@ -97,6 +108,21 @@ fn relevant(annotations: Option<Annotations>) -> Annotations {
     let mut annotations = annotations.unwrap_or_default();
     annotations.retain(|key, _| key.contains(".kubernetes.io/") || key == STATIC_POD_UID);
     annotations
+}
+
+// === impl Leader ===
+
+impl Leader {
+    pub(crate) fn keep(lease: Lease) -> Self {
+        let holder = lease.spec.and_then(|spec| spec.holder_identity);
+        let is_held = holder.is_some_and(|holder| !holder.is_empty());
+        let annotations = lease.metadata.annotations.unwrap_or_default();
+        let address = annotations.get(LEADER_ADDRESS);
+        let address = address.and_then(|text| text.parse().ok());
+        Self {
+            address: address.filter(|_| is_held),
+        }
+    }
 }
 
 // === impl Subnet ===
@@ -238,6 +264,17 @@ mod tests {
         assert!(!translates(&spec, &node));
         node.metadata.labels = Some(zone);
         assert!(translates(&spec, &node));
+    }
+
+    #[test]
+    fn nobody_leads_by_a_lease_that_was_given_back() {
+        let mut lease = Lease::default();
+        let address = (LEADER_ADDRESS.to_owned(), "192.0.2.1:10670".to_owned());
+        lease.metadata.annotations = Some([address].into());
+        assert_eq!(Leader::keep(lease.clone()).address, None);
+        lease.spec.get_or_insert_default().holder_identity = Some("c1".to_owned());
+        let address = Leader::keep(lease).address;
+        assert_eq!(address, "192.0.2.1:10670".parse().ok());
     }
 
     #[test]

@@ -1,20 +1,20 @@
 //! The Debug service of the controller, as an operator with a generic client (grpcurl) sees it.
 #![cfg(test)]
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use api::Subnet;
 use assets::versions::GRPCURL;
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde_json::{Deserializer, Value, json};
 use testkit::{
-    Cluster, Lab, LabOptions, OvnVersion, command::Invocation, lab, objects, process::Process,
-    wait_until,
+    Cluster, Lab, LabOptions, OvnVersion, cluster::bring_certificates, command::Invocation, lab,
+    objects, process::Process, wait_until,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -64,10 +64,7 @@ fn on_tcp_only_who_has_a_certificate_of_ours_is_answered() {
             .args(["--leader-elect=false", "--enable-ssl=true"])
             .spawn("secured", &lab.directory().join("central"))?;
         cluster.controller_ready(ADMIN).await?;
-        wait_until("there are certificates", PATIENCE, async || {
-            take_certificates(lab).await
-        })
-        .await?;
+        bring_certificates(lab, lab.directory()).await?;
         let certificates = ["-cert", &file(lab, "cert"), "-key", &file(lab, "key")];
         wait_until("a member is answered", PATIENCE, async || {
             let services = on_tcp(lab, &certificates)?;
@@ -95,16 +92,6 @@ fn on_tcp(lab: &Lab, arguments: &[&str]) -> Result<String> {
         .args(arguments)
         .args(["127.0.0.1:10670", "list"])
         .read()
-}
-
-/// Writes the content of the Secret into files.
-async fn take_certificates(lab: &Lab) -> Result<()> {
-    let secrets: Api<Secret> = Api::namespaced(lab.api_server()?.client()?, "kube-system");
-    let secret = secrets.get("kube-ovn-tls").await?;
-    for (name, content) in secret.data.context("the Secret is empty")? {
-        fs::write(file(lab, &name), content.0)?;
-    }
-    Ok(())
 }
 
 fn file(lab: &Lab, name: &str) -> String {

@@ -2,21 +2,18 @@
 //! and the controller reaches them.
 #![cfg(test)]
 
-use std::{fs, path::Path, time::Duration};
+use std::path::Path;
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::Api;
 use testkit::{
     Cluster, Lab, LabOptions, OvnVersion,
     bin::bin,
+    cluster::bring_certificates,
     command::Invocation,
     lab,
     process::{self, Process},
-    wait_until,
 };
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const ADMIN: u16 = 10660;
 /// The lab's own databases have the ports that are usual.
 const NORTHBOUND: &str = "ssl:127.0.0.1:7641";
@@ -28,7 +25,7 @@ fn with_tls_the_controller_makes_the_secret_that_the_databases_wait_for() {
         let cluster = Cluster::prepare(lab).await?;
         let controller = start_controller(lab)?;
         let certificates = lab.directory().join("certificates");
-        wait_for_certificates(lab, &certificates).await?;
+        bring_certificates(lab, &certificates).await?;
         let _central = start_central(lab, &certificates)?;
         cluster
             .controller_ready(ADMIN)
@@ -52,20 +49,6 @@ fn start_controller(lab: &Lab) -> Result<Process> {
         "--leader-elect=false".to_owned(),
     ];
     start(lab, "controller", &arguments)
-}
-
-/// Puts the Secret's content where kubelet would.
-async fn wait_for_certificates(lab: &Lab, folder: &Path) -> Result<()> {
-    let secrets = Api::<Secret>::namespaced(lab.api_server()?.client()?, "kube-system");
-    let secret = wait_until("the Secret is made", PATIENCE, async || {
-        Ok(secrets.get("kube-ovn-tls").await?)
-    })
-    .await?;
-    fs::create_dir_all(folder)?;
-    for (name, content) in secret.data.context("the Secret is empty")? {
-        fs::write(folder.join(name), content.0)?;
-    }
-    Ok(())
 }
 
 fn start_central(lab: &Lab, certificates: &Path) -> Result<Process> {

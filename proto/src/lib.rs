@@ -58,3 +58,26 @@ pub mod debug {
     )]
     pub mod v1;
 }
+
+/// Which gateway nodes answer, as the daemons of others tell the leading controller.
+#[path = "gen/liveness"]
+pub mod liveness {
+    #[expect(
+        unused_qualifications,
+        clippy::allow_attributes_without_reason,
+        clippy::derive_partial_eq_without_eq,
+        reason = "generated"
+    )]
+    #[cfg_attr(
+        feature = "server",
+        expect(
+            clippy::allow_attributes,
+            clippy::as_conversions,
+            clippy::clone_on_ref_ptr,
+            clippy::default_trait_access,
+            clippy::excessive_nesting,
+            reason = "generated"
+        )
+    )]
+    pub mod v1;
+}

@@ -8,8 +8,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use controller_plan::{GatewayMode, Slot};
-use model::{GatewaySet, NodeName, Owner, Sharing};
+use controller_plan::{GatewayMode, Liveness, Slot};
+use model::{DualStack, GatewaySet, NodeName, Owner, Sharing};
 
 use crate::acceptance::{Effect, Fault};
 use crate::index::Index;
@@ -38,6 +38,16 @@ pub struct InvalidSlots(String);
 
 /// The field that names gateway nodes.
 const FIELD: &str = "spec.gatewayNode";
+
+/// A node by which traffic of subnets leaves, as far as probes are concerned with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayNode {
+    pub uid: String,
+    /// What kubelet says.
+    pub liveness: Liveness,
+    /// Of its port on the join subnet, `ovn0`.
+    pub addresses: DualStack<IpAddr>,
+}
 
 // === impl Gateways ===
 
@@ -158,6 +168,22 @@ impl Index {
             usable.insert(set, slots);
         }
         Slots(usable)
+    }
+
+    /// The members of all sets that exist and have a port on the join subnet.
+    pub fn gateway_nodes(&self) -> BTreeMap<NodeName, GatewayNode> {
+        let members = self.inputs.gateways.keys().flat_map(GatewaySet::members);
+        let nodes = members.filter_map(|name| {
+            let node = self.nodes.get(name)?;
+            let join = self.inputs.nodes.get(name)?.join.as_ref()?;
+            let node = GatewayNode {
+                uid: node.uid.clone(),
+                liveness: node.liveness,
+                addresses: join.addresses,
+            };
+            Some((name.clone(), node))
+        });
+        nodes.collect()
     }
 
     fn is_in_join(&self, slot: &Slot) -> bool {

@@ -61,6 +61,8 @@ pub struct Index {
     pub(crate) records: Table<String, Record>,
     pub(crate) outside: Outside,
     pub(crate) nodes: Table<NodeName, Node>,
+    /// Gateway nodes that are not to carry anything although kubelet calls them ready.
+    pub(crate) silent: BTreeSet<NodeName>,
     pub(crate) pods: Table<PodKey, Pod>,
     pub(crate) gateways: Gateways,
     /// The pods whose annotations say nothing of addresses.
@@ -119,6 +121,7 @@ impl Index {
             records: Table::default(),
             outside: Outside::default(),
             nodes: Table::default(),
+            silent: BTreeSet::new(),
             pods: Table::default(),
             gateways: Gateways::default(),
             waiting: BTreeSet::new(),

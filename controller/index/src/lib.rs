@@ -48,7 +48,7 @@ pub use controller_plan::{
     Access, GatewayMode, Inputs, JoinPort, Liveness, Problem, RouterLink, Settings,
 };
 pub use endpoint_slice::{EndpointPort, EndpointSlice, SliceKey};
-pub use gateway::{InvalidSlots, Slots};
+pub use gateway::{GatewayNode, InvalidSlots, Slots};
 pub use index::{Defaults, Index, Rejection};
 pub use ip_pool::IpPool;
 pub use kept::Kept;

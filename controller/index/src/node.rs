@@ -1,6 +1,6 @@
 //! `Node`: its addresses and its recorded port on the join subnet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use api::annotation::key;
@@ -31,7 +31,8 @@ pub struct Node {
     /// Whether its annotations name its port.
     pub is_marked: bool,
     pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) liveness: plan::Liveness,
+    /// What kubelet says.
+    pub liveness: plan::Liveness,
     /// The name that OVN knows it by, once its daemon has told.
     pub chassis: Option<String>,
 }
@@ -111,12 +112,29 @@ impl Index {
             .collect()
     }
 
+    /// Of gateway nodes that are ready, these do not answer: they carry nothing, and all others do
+    /// again.
+    pub fn set_silent(&mut self, silent: &BTreeSet<NodeName>) {
+        let before = std::mem::replace(&mut self.silent, silent.clone());
+        for name in before.symmetric_difference(silent) {
+            self.derive_node(name);
+        }
+    }
+
+    fn liveness_of(&self, name: &NodeName, node: &Node) -> plan::Liveness {
+        if self.silent.contains(name) {
+            plan::Liveness::Dead
+        } else {
+            node.liveness
+        }
+    }
+
     pub(crate) fn derive_node(&mut self, name: &NodeName) {
         let node = self.nodes.get(name);
         let new = node.map(|node| plan::Node {
             internal: node.internal,
             join: self.join_port(name, node),
-            liveness: node.liveness,
+            liveness: self.liveness_of(name, node),
         });
         let old = match new.clone() {
             Some(node) => self.inputs.nodes.insert(name.clone(), node),
@@ -140,7 +158,8 @@ fn join_port(annotations: Annotations<'_>) -> Result<plan::JoinPort, Rejected> {
     })
 }
 
-/// A node is alive while kubelet says so.
+/// A node is alive while kubelet says so. One that is cordoned takes no new pods, and carries traffic
+/// as before: whoever wants it out of a set edits the subnet.
 fn liveness(node: &core::Node) -> plan::Liveness {
     let status = node.status.as_ref();
     let conditions = status.and_then(|status| status.conditions.as_ref());

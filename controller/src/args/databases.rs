@@ -63,7 +63,7 @@ pub(crate) struct DatabaseArgs {
     #[arg(long, env = "OVN_SB_SERVICE_HOST", value_name = "ADDRESS")]
     ovn_sb_service_host: Option<IpAddr>,
 
-    /// Whether to speak TLS: with servers that are given by address alone, and on our TCP port of gRPC
+    /// Whether to speak TLS with servers that are given by address alone
     #[arg(long, env = "ENABLE_SSL", value_name = "BOOL", default_value_t = false,
           action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     enable_ssl: bool,
@@ -86,12 +86,6 @@ impl DatabaseArgs {
     /// Never for what has been parsed.
     pub(crate) fn southbound(&self) -> anyhow::Result<Vec<Remote>> {
         self.remotes(&self.ovn_sb_addr, self.ovn_sb_service_host, &SOUTHBOUND)
-    }
-
-    /// Whether certificates are needed.
-    pub(crate) fn is_secured(&self, remotes: &[Remote]) -> bool {
-        let wants = |remote: &Remote| matches!(remote, Remote::Ssl { .. });
-        self.enable_ssl || remotes.iter().any(wants)
     }
 
     fn remotes(

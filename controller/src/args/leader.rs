@@ -45,6 +45,12 @@ pub(crate) struct LeaderArgs {
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     identity: Option<String>,
 
+    /// Port on which members of the installation are served by gRPC, over mutual TLS; with the address
+    /// it is written into the lease
+    #[arg(long, value_name = "PORT", default_value_t = PORT,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    grpc_port: u16,
+
     /// Address of this candidate, which a leader writes into the lease
     #[arg(long, env = "POD_IP", value_name = "ADDRESS")]
     pod_ip: Option<IpAddr>,
@@ -58,6 +64,11 @@ impl LeaderArgs {
         &self.lease_namespace
     }
 
+    /// Where gRPC is served on TCP.
+    pub(crate) const fn port(&self) -> u16 {
+        self.grpc_port
+    }
+
     /// `None` when there is nobody to compete with.
     ///
     /// # Errors
@@ -66,7 +77,7 @@ impl LeaderArgs {
         if !self.leader_elect {
             return Ok(None);
         }
-        let address = self.pod_ip.map(|ip| SocketAddr::new(ip, PORT));
+        let address = self.pod_ip.map(|ip| SocketAddr::new(ip, self.grpc_port));
         let annotation = address.map(|it| (LEADER_ADDRESS.to_owned(), it.to_string()));
         let config = LeaseConfig {
             namespace: self.lease_namespace.clone(),

@@ -36,4 +36,4 @@ pub use ledger::{Contents, Decision, Ledger, Lifetime, Recorded, Refusal, Usages
 pub use pools::PoolReporter;
 pub use recorder::Recorder;
 pub use reporter::Reporter;
-pub use writer::{WriteError, Writer};
+pub use writer::{NodeEvent, Tone, WriteError, Writer};

@@ -17,7 +17,7 @@ use kube::{Client, ResourceExt};
 use model::{MacAddr, NodeName, PodKey, SubnetName, VpcName, mac::fnv1a};
 use serde_json::{Value, json};
 
-use crate::complaints::Complaint;
+use crate::complaints::{Complaint, named};
 use crate::ledger::{Recorded, Refusal};
 use crate::reporter::Written;
 
@@ -35,6 +35,23 @@ use reserve::vip_patch;
 pub struct WriteError {
     what: String,
     source: kube::Error,
+}
+
+/// Something that happened to a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeEvent {
+    pub name: NodeName,
+    pub uid: String,
+    pub tone: Tone,
+    pub reason: &'static str,
+    pub note: String,
+}
+
+/// Whether somebody has to look at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Normal,
+    Warning,
 }
 
 /// Writes what the ledger decided.
@@ -186,6 +203,20 @@ impl Writer {
         self.warn(&object, &complaint.reason, message).await
     }
 
+    /// Tells of it by an event of the node.
+    ///
+    /// # Errors
+    /// The API server does not take it.
+    pub async fn tell_of_node(&self, event: &NodeEvent) -> Result<(), WriteError> {
+        let object = object_reference(&named(Kind::Node, &event.name), &event.uid);
+        let type_ = match event.tone {
+            Tone::Normal => EventType::Normal,
+            Tone::Warning => EventType::Warning,
+        };
+        self.publish(&object, type_, event.reason, event.note.clone())
+            .await
+    }
+
     /// The statuses that are there now.
     pub(crate) async fn read_statuses(&self) -> Result<Written, WriteError> {
         let mut written = Written::default();
@@ -228,8 +259,18 @@ impl Writer {
         reason: &str,
         note: String,
     ) -> Result<(), WriteError> {
+        self.publish(object, EventType::Warning, reason, note).await
+    }
+
+    async fn publish(
+        &self,
+        object: &ObjectReference,
+        type_: EventType,
+        reason: &str,
+        note: String,
+    ) -> Result<(), WriteError> {
         let event = Event {
-            type_: EventType::Warning,
+            type_,
             reason: reason.to_owned(),
             action: action(&note),
             note: Some(note),

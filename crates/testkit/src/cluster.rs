@@ -1,7 +1,7 @@
 //! A lab with our own programs: the CRDs, Node objects, the controller, a daemon on each node.
 
 use std::{
-    env,
+    env, fs,
     io::{Read, Write},
     net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
@@ -9,13 +9,15 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::Api;
 use model::{DualStack, IpFamily};
 
 use crate::{
     Lab, Netns, Node, Sandbox,
     bin::bin,
     command::Invocation,
+    lab::CENTRAL,
     node::{TUNNEL_NIC, Tunnels},
     objects::{self, PodBuilder},
     process::{Process, Processes},
@@ -34,6 +36,8 @@ const LOG_FILTER: &str = "info,controller=debug,daemon=debug";
 #[derive(Debug)]
 pub struct Cluster<'lab> {
     lab: &'lab Lab,
+    /// Where the controller is: `central`, or a node.
+    host: String,
     /// The controller and, by the names of their nodes, the daemons.
     processes: Processes,
 }
@@ -91,8 +95,30 @@ impl<'lab> Cluster<'lab> {
         }
         Ok(Self {
             lab,
+            host: CENTRAL.to_owned(),
             processes: Processes::default(),
         })
+    }
+
+    /// The same with a controller on a host of the lab that stands for leader, and daemons that report
+    /// to whoever leads.
+    ///
+    /// # Errors
+    /// A program was not built, or is not ready after 30 seconds: then what it still lacks.
+    pub async fn start_elected(lab: &'lab Lab, host: &str) -> Result<Self> {
+        let mut cluster = Self::prepare(lab).await?;
+        host.clone_into(&mut cluster.host);
+        let controller = cluster.candidate(host)?;
+        let directory = lab.directory().join(host);
+        cluster
+            .processes
+            .spawn(CONTROLLER, &controller, &directory)?;
+        for node in lab.nodes() {
+            cluster.start_daemon(node)?;
+        }
+        cluster.ready().await?;
+        cluster.bring_certificates().await?;
+        Ok(cluster)
     }
 
     /// Waits until the controller and every daemon that was started are ready.
@@ -114,11 +140,26 @@ impl<'lab> Cluster<'lab> {
     /// # Errors
     /// It is not after 30 seconds: then what it still lacks.
     pub async fn controller_ready(&self, admin_port: u16) -> Result<()> {
-        let central = self.lab.central().netns();
+        let netns = self.netns_of(&self.host)?;
         wait_until("the controller is ready", READY, async || {
-            ask(central, admin_port)
+            ask(netns, admin_port)
         })
         .await
+    }
+
+    /// Puts the Secret's certificates where the daemons look for them, as kubelet would.
+    ///
+    /// # Errors
+    /// No controller makes the Secret.
+    pub async fn bring_certificates(&self) -> Result<()> {
+        bring_certificates(self.lab, &tls(self.lab)).await
+    }
+
+    fn netns_of(&self, host: &str) -> Result<&'lab Netns> {
+        if host == CENTRAL {
+            return Ok(self.lab.central().netns());
+        }
+        Ok(self.lab.node(host)?.netns())
     }
 
     /// Starts the only controller; one that runs is killed first.
@@ -141,6 +182,22 @@ impl<'lab> Cluster<'lab> {
     /// It was not built.
     pub fn controller_program(&self) -> Result<Invocation> {
         self.controller_of(&self.lab.northbound()?)
+    }
+
+    /// A controller on a host of the lab, `central` or a node, that stands for leader under the host's
+    /// name, for three seconds at a time. Daemons find it by its address in the Lease.
+    ///
+    /// # Errors
+    /// It was not built, or the lab has no such host.
+    pub fn candidate(&self, host: &str) -> Result<Invocation> {
+        let addresses = self.lab.addresses_of(host)?;
+        let address = addresses.values().next().context("a host has an address")?;
+        Ok(self
+            .controller_program()?
+            .in_netns(self.netns_of(host)?.path())
+            .arg(format!("--identity={host}"))
+            .arg(format!("--pod-ip={address}"))
+            .arg("--leader-elect-lease-duration=3"))
     }
 
     /// A controller of another NB.
@@ -194,6 +251,7 @@ impl<'lab> Cluster<'lab> {
                 self.lab.api_server()?.kubeconfig().display()
             ))
             .arg(format!("--state-dir={}", node.directory().display()))
+            .arg(format!("--tls-directory={}", tls(self.lab).display()))
             .args(options);
         let name = daemon(node.name());
         self.processes.spawn(&name, &program, node.directory())
@@ -336,6 +394,28 @@ impl RunningPod {
 /// The name of a node's daemon among the processes.
 pub(crate) fn daemon(node: &str) -> String {
     format!("daemon-{node}")
+}
+
+/// Writes the content of the controllers' Secret into a folder, once there is one.
+///
+/// # Errors
+/// No controller makes it within 30 seconds.
+pub async fn bring_certificates(lab: &Lab, folder: &Path) -> Result<()> {
+    let secrets = Api::<Secret>::namespaced(lab.api_server()?.client()?, "kube-system");
+    let secret = wait_until("the Secret is made", READY, async || {
+        Ok(secrets.get("kube-ovn-tls").await?)
+    })
+    .await?;
+    fs::create_dir_all(folder)?;
+    for (name, content) in secret.data.context("the Secret is empty")? {
+        fs::write(folder.join(name), content.0)?;
+    }
+    Ok(())
+}
+
+/// The daemons' folder of certificates, without any until [`Cluster::bring_certificates`].
+fn tls(lab: &Lab) -> PathBuf {
+    lab.directory().join("tls")
 }
 
 /// Where the only controller answers questions.

@@ -30,6 +30,8 @@ use crate::{
 /// How long a part of the lab may take to start before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The host of databases and API server.
+pub(crate) const CENTRAL: &str = "central";
 const CENTRAL_HOST: u8 = 2;
 const FIRST_MEMBER_HOST: u8 = 3;
 const FIRST_NODE_HOST: u8 = 11;
@@ -416,12 +418,20 @@ impl Lab {
         &self.switch
     }
 
+    /// The addresses of `central` or a node on the management network.
+    ///
+    /// # Errors
+    /// The lab has no such host.
+    pub fn addresses_of(&self, host: &str) -> Result<DualStack<IpAddr>> {
+        Ok(self.options.families.host(MANAGEMENT, self.station(host)?))
+    }
+
     /// The number of the central part or a node on both networks.
     ///
     /// # Errors
     /// The lab has no such station.
     pub fn station(&self, name: &str) -> Result<u8> {
-        if name == "central" {
+        if name == CENTRAL {
             return Ok(CENTRAL_HOST);
         }
         let mut nodes = self.nodes.iter();

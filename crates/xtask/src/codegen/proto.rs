@@ -16,6 +16,7 @@ use crate::workspace::Workspace;
 const PACKAGES: &[(&str, &str)] = &[
     ("cni.v1", "cni/v1/cni.proto"),
     ("debug.v1", "debug/v1/debug.proto"),
+    ("liveness.v1", "liveness/v1/liveness.proto"),
 ];
 const SOURCES: &str = "proto/proto";
 const OUTPUT: &str = "proto/src/gen";

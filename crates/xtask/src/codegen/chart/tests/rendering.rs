@@ -101,6 +101,8 @@ fn with_tls_all_know_it_and_openvswitch_and_central_have_the_certificate() {
             let is_mounted = has(&mounts(&objects, name), "/var/run/tls");
             assert_eq!(is_mounted, is_enabled && mounts_it, "{name}");
         }
+        // which report over TLS in any case, and start without
+        assert!(has(&mounts(&objects, "kube-ovn-cni"), "/var/run/tls"));
     }
 }
 
