@@ -270,6 +270,17 @@ fn what_somebody_does_to_an_ip_object_is_put_right_and_said() {
         }
         let words = ["10.16.0.99", held.as_str(), "pod default/a"];
         wait_for_event(lab, "RecordRestored", &words).await?;
+        let whole = ips.get("a.default").await?.metadata;
+        let taken = json!({"metadata": {"labels": null, "annotations": {CLAIMANT: null}}});
+        ips.patch("a.default", &PatchParams::default(), &Patch::Merge(taken))
+            .await?;
+        wait_until("labels and claimant are back", PATIENCE, async || {
+            let found = ips.get("a.default").await?.metadata;
+            let is_whole = found.labels == whole.labels && found.annotations == whole.annotations;
+            ensure!(is_whole, "it is {found:?}");
+            ensure_consistent(lab, 1).await
+        })
+        .await?;
         ips.delete("a.default", &DeleteParams::default()).await?;
         let there = pod("there").on("n1").annotation(IP_ADDRESS, "10.16.0.99");
         lab.api_server()?.create_pod(&there.build()).await?;

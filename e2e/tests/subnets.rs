@@ -459,6 +459,7 @@ fn a_network_of_another_family_than_the_subnets_is_told_and_the_others_are_let_i
         let words = "spec.allowSubnets[1] is `fd00:31::/64`: the subnet has 10.30.0.0/16 alone";
         wait_for_condition(lab, "s", ("Error", "True", words)).await?;
         wait_for_condition(lab, "s", ("Validated", "False", words)).await?;
+        wait_for_condition(lab, "s", ("Ready", "True", "")).await?;
         wait_for_event(lab, "ValidateLogicalSwitchFailed", &[words]).await?;
         ensure!(
             acls(lab, "s")?.len() == 4,

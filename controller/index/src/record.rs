@@ -29,6 +29,8 @@ pub struct Record {
     pub mac: MacAddr,
     /// The place in a StatefulSet whose pods inherit the addresses.
     pub place: Option<Place>,
+    /// Whether its labels name its subnet, by which tools find it.
+    pub is_labelled: bool,
 }
 
 impl Watched for api::Ip {
@@ -49,6 +51,7 @@ impl Watched for api::Ip {
             place: place(self, &claimant, claimant_uid),
             claimant,
             claimant_uid: claimant_uid.cloned(),
+            is_labelled: is_labelled(self),
             node: NodeName::new(self.spec.node_name.clone()).ok(),
             subnet: require("spec.subnet", &self.spec.subnet)?,
             addresses: require("spec.ipAddress", &self.spec.ip_address)?,
@@ -128,6 +131,14 @@ fn place(ip: &api::Ip, claimant: &Claimant, uid: Option<&String>) -> Option<Plac
     let kind = ip.spec.pod_type.as_str();
     let is_placed = kind == STATEFUL_SET || (kind.is_empty() && uid.is_none());
     is_placed.then(|| Place::named(pod)).flatten()
+}
+
+fn is_labelled(ip: &api::Ip) -> bool {
+    let (labels, subnet) = (ip.metadata.labels.as_ref(), &ip.spec.subnet);
+    labels.is_some_and(|labels| {
+        let named = labels.get(api::annotation::SUBNET_LABEL);
+        named == Some(subnet) && labels.contains_key(subnet)
+    })
 }
 
 /// Whom the record is for, if its name agrees.

@@ -15,8 +15,8 @@ use controller_ipam::{
 };
 use model::{DualStack, IpPoolName, NodeName, SubnetName};
 
-use edited::{mend, record_or_mend};
-use needy::{Needy, needy};
+use edited::record_or_mend;
+use needy::{Needy, awaits_namespace, needy, slot, unfit};
 
 pub use decision::{Decision, Lifetime, Recorded, Refusal};
 
@@ -31,6 +31,9 @@ pub struct Ledger {
     retries: BTreeSet<Claimant>,
     /// Records that are not known yet, of what was chosen here.
     chosen: BTreeSet<String>,
+    /// Records that named their claimants. One that no longer does was edited; one that never did is
+    /// of Kube-OVN, or of a user.
+    naming: BTreeSet<String>,
 }
 
 /// What each `IPPool` has.
@@ -218,7 +221,7 @@ impl Ledger {
     ) -> Decision {
         if record.claimant != needy.claimant {
             if let Some(own) = self.own(&needy, record.claimant_uid.as_ref()) {
-                return mend(index, needy, record, own);
+                return self.mend(index, needy, record, own);
             }
             let message = format!(
                 "the name `{name}` is taken by the IP object of {}; rename one of the two",
@@ -239,8 +242,9 @@ impl Ledger {
             let recorded = needy.recorded(index, granted);
             return recorded.map_or(Decision::Settled, Decision::Annotate);
         }
-        if record.allocation() != granted {
-            return mend(index, needy, record, granted);
+        let lost_claimant = record.claimant_uid.is_none() && self.naming.contains(name);
+        if record.allocation() != granted || !record.is_labelled || lost_claimant {
+            return self.mend(index, needy, record, granted);
         }
         locate(needy.node, name, record)
     }
@@ -291,39 +295,6 @@ impl Ledger {
             uid: record.uid.clone(),
         }
     }
-}
-
-/// Whether the subnet of the pod's namespace is still to be seen.
-fn awaits_namespace(index: &Index, needy: &Needy) -> bool {
-    let Claimant::Pod(key) = &needy.claimant else {
-        return false;
-    };
-    let is_named = needy.held.is_some() || index.names_subnet(key);
-    !is_named && index.awaits_namespace(&key.namespace)
-}
-
-/// Why no pod gets an address of the subnet.
-fn unfit(index: &Index, name: &SubnetName) -> Option<String> {
-    let subnet = index.subnets().get(name)?;
-    (subnet.provision == Provision::AddressesOnly).then(|| {
-        format!(
-            "subnet `{name}` only has addresses for the network of another plugin; name another \
-             subnet in the annotation ovn.kubernetes.io/logical_switch"
-        )
-    })
-}
-
-/// Why the claimant cannot have the address of the join subnet that it asks for.
-fn slot(index: &Index, needy: &Needy) -> Option<String> {
-    let join = &index.defaults().settings.join;
-    let slots = index.inputs().gateways.values().flatten();
-    let slots: BTreeSet<&IpAddr> = slots.flat_map(DualStack::values).collect();
-    let mut wanted = needy.wanted().into_iter().flat_map(DualStack::values);
-    let taken = wanted.find(|it| needy.subnet == *join && slots.contains(it))?;
-    Some(format!(
-        "{taken} of subnet `{join}` is where traffic for gateway nodes is sent; ask for another \
-         address, or for none"
-    ))
 }
 
 fn allocation(claim: &Claim) -> Allocation {

@@ -284,11 +284,15 @@ async fn perform(writer: &Writer, decision: &Decision) -> Result<(), WriteError>
         Decision::Mend {
             record,
             found,
+            claimant_uid,
             recorded,
         } => {
             let claimant = &recorded.claimant;
             tracing::warn!(%claimant, ?found, "Mended a record that somebody changed");
-            writer.mend(record, found.as_ref(), recorded).await
+            let claimant_uid = claimant_uid.as_deref();
+            writer
+                .mend(record, found.as_ref(), claimant_uid, recorded)
+                .await
         }
         Decision::Disregard { name, uid, message } => {
             tracing::warn!(record = name, problem = message, "Disregarded a record");

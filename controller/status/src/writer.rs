@@ -22,7 +22,7 @@ use crate::ledger::{Recorded, Refusal};
 use crate::reporter::Written;
 
 mod edit;
-mod mend;
+pub(crate) mod mend;
 pub(crate) mod objects;
 pub(crate) mod reserve;
 

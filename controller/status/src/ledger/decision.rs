@@ -33,6 +33,8 @@ pub enum Decision {
         record: String,
         /// What it says; nothing where it cannot be read.
         found: Option<Allocation>,
+        /// The UID of the claimant, where the record is to name it: one of Kube-OVN does not.
+        claimant_uid: Option<String>,
         recorded: Recorded,
     },
     /// Somebody wrote a record of what another has: it counts for nothing, and says so.

@@ -14,8 +14,12 @@ impl Ledger {
     /// A record that vanished brings its claimant up for decision, so there is nothing to do here.
     pub(super) fn take_over(&mut self, index: &Index, name: &str) {
         let Some(record) = index.records().get(&name.to_owned()) else {
+            self.naming.remove(name);
             return;
         };
+        if record.claimant_uid.is_some() {
+            self.naming.insert(name.to_owned());
+        }
         let claim = claim(name, record);
         let is_edited = matches!(self.ipam.restore(claim.clone()), Err(Conflict::Name { .. }));
         // what was chosen here and never used gives way to what another leader recorded before
@@ -47,18 +51,26 @@ impl Ledger {
         let is_own = claim.belongs_to(&Uid::new(uid.clone()));
         is_own.then(|| allocation(claim))
     }
-}
 
-/// Writes into the record what it is to say.
-pub(super) fn mend(index: &Index, needy: Needy, record: &Record, given: Allocation) -> Decision {
-    let found = Some(record.allocation());
-    let mended = |recorded| Decision::Mend {
-        record: record.uid.clone(),
-        found,
-        recorded,
-    };
-    let recorded = needy.recorded(index, given);
-    recorded.map_or(Decision::Settled, mended)
+    /// Writes into the record what it is to say.
+    pub(super) fn mend(
+        &self,
+        index: &Index,
+        needy: Needy,
+        record: &Record,
+        given: Allocation,
+    ) -> Decision {
+        let names_claimant = self.naming.contains(&needy.claimant.record_name());
+        let claimant_uid = names_claimant.then(|| needy.uid.clone());
+        let mended = |recorded| Decision::Mend {
+            record: record.uid.clone(),
+            found: Some(record.allocation()),
+            claimant_uid,
+            recorded,
+        };
+        let recorded = needy.recorded(index, given);
+        recorded.map_or(Decision::Settled, mended)
+    }
 }
 
 /// There is no record, or one that nobody can read.
@@ -77,6 +89,7 @@ pub(super) fn record_or_mend(index: &Index, needy: Needy, given: Allocation) -> 
         Some(record) => Decision::Mend {
             record,
             found: None,
+            claimant_uid: None,
             recorded,
         },
     }

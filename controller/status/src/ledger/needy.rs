@@ -1,10 +1,11 @@
 //! Who must have addresses, and which.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use controller_index::{
-    Allocation, Claimant, Index, JoinPort, Nic, Node, Origin, Place, Pod, Pool, Record, Vip,
-    Wish as PodWish,
+    Allocation, Claimant, Index, JoinPort, Nic, Node, Origin, Place, Pod, Pool, Provision, Record,
+    Vip, Wish as PodWish,
 };
 use controller_ipam::{Claim, ClaimKey, Request, Succession, Uid, Wish};
 use model::{DualStack, IpPoolName, MacAddr, NodeName, PodKey, SubnetName};
@@ -144,13 +145,19 @@ fn of_vip(index: &Index, claimant: &Claimant, vip: &Vip) -> Option<Needy> {
     if held.is_none() && vip.fault.is_some() {
         return None;
     }
+    // its status does not say of which subnet its addresses are
+    let subnet = held.as_ref().map_or(&vip.subnet, |it| &it.subnet);
+    let reserved = vip.reserved.clone().map(|it| Allocation {
+        subnet: subnet.clone(),
+        ..it
+    });
     Some(Needy {
         claimant: claimant.clone(),
         uid: vip.uid.clone(),
         node: None,
         subnet: vip.subnet.clone(),
         held,
-        annotated: vip.reserved.clone(),
+        annotated: reserved,
         is_told: true,
         place: None,
         nic: Nic::Unsaid,
@@ -168,6 +175,39 @@ fn exactly(addresses: DualStack<IpAddr>) -> Wish {
     } else {
         Wish::Addresses(addresses)
     }
+}
+
+/// Whether the subnet of the pod's namespace is still to be seen.
+pub(super) fn awaits_namespace(index: &Index, needy: &Needy) -> bool {
+    let Claimant::Pod(key) = &needy.claimant else {
+        return false;
+    };
+    let is_named = needy.held.is_some() || index.names_subnet(key);
+    !is_named && index.awaits_namespace(&key.namespace)
+}
+
+/// Why no pod gets an address of the subnet.
+pub(super) fn unfit(index: &Index, name: &SubnetName) -> Option<String> {
+    let subnet = index.subnets().get(name)?;
+    (subnet.provision == Provision::AddressesOnly).then(|| {
+        format!(
+            "subnet `{name}` only has addresses for the network of another plugin; name another \
+             subnet in the annotation ovn.kubernetes.io/logical_switch"
+        )
+    })
+}
+
+/// Why the claimant cannot have the address of the join subnet that it asks for.
+pub(super) fn slot(index: &Index, needy: &Needy) -> Option<String> {
+    let join = &index.defaults().settings.join;
+    let slots = index.inputs().gateways.values().flatten();
+    let slots: BTreeSet<&IpAddr> = slots.flat_map(DualStack::values).collect();
+    let mut wanted = needy.wanted().into_iter().flat_map(DualStack::values);
+    let taken = wanted.find(|it| needy.subnet == *join && slots.contains(it))?;
+    Some(format!(
+        "{taken} of subnet `{join}` is where traffic for gateway nodes is sent; ask for another \
+         address, or for none"
+    ))
 }
 
 // === impl Needy ===

@@ -113,6 +113,10 @@ impl PodObject {
     }
 }
 
+fn labels(subnet: &str) -> Value {
+    json!({"ovn.kubernetes.io/subnet": subnet, subnet: ""})
+}
+
 fn record(pod: &str, claimant_uid: &str, address: &str) -> api::Ip {
     serde_json::from_value(json!({
         "apiVersion": "kubeovn.io/v1", "kind": "IP",
@@ -120,6 +124,7 @@ fn record(pod: &str, claimant_uid: &str, address: &str) -> api::Ip {
             "name": format!("{pod}.default"),
             "uid": format!("uid-of-record-{pod}"),
             "annotations": {"ovn.kubernetes.io/claimant-uid": claimant_uid},
+            "labels": labels("ovn-default"),
         },
         "spec": {
             "podName": pod, "namespace": "default", "subnet": "ovn-default", "nodeName": "n1",

@@ -1,5 +1,8 @@
 //! Records that somebody wrote or changed by hand.
 
+use std::collections::BTreeMap;
+
+use api::annotation::CLAIMANT_UID;
 use controller_index::{Allocation, Kind};
 use serde_json::{Value, json};
 
@@ -19,10 +22,12 @@ impl Writer {
         &self,
         uid: &str,
         found: Option<&Allocation>,
+        claimant_uid: Option<&str>,
         recorded: &Recorded,
     ) -> Result<(), WriteError> {
         let name = recorded.claimant.record_name();
-        self.patch_record(&name, &patch(uid, recorded)).await?;
+        let patch = mending_patch(uid, claimant_uid, recorded);
+        self.patch_record(&name, &patch).await?;
         let object = object_reference(&named(Kind::Ip, &name), uid);
         self.warn(&object, RESTORED, message(found, recorded)).await
     }
@@ -41,11 +46,13 @@ impl Writer {
 
 /// What the allocator decides; the rest may be of somebody else. A record that names no claimant,
 /// as Kube-OVN writes them, goes on naming none.
-fn patch(uid: &str, recorded: &Recorded) -> Value {
+pub(crate) fn mending_patch(uid: &str, claimant_uid: Option<&str>, recorded: &Recorded) -> Value {
     let object = ip_object(recorded);
     let spec = object.spec;
+    let claimant = claimant_uid.map(|it| (CLAIMANT_UID, it));
+    let annotations: BTreeMap<_, _> = claimant.into_iter().collect();
     json!({
-        "metadata": {"uid": uid, "labels": object.metadata.labels},
+        "metadata": {"uid": uid, "labels": object.metadata.labels, "annotations": annotations},
         "spec": {
             "podName": spec.pod_name,
             "namespace": spec.namespace,
@@ -71,6 +78,13 @@ fn message(found: Option<&Allocation>, recorded: &Recorded) -> String {
         subnet,
         ..
     } = recorded;
+    if found.is_some_and(|it| it.addresses == *addresses && it.mac == *mac && it.subnet == *subnet)
+    {
+        return format!(
+            "somebody took away labels or the annotation {CLAIMANT_UID}; they are there again, \
+             since by them the addresses of {claimant} are found"
+        );
+    }
     format!(
         "somebody wrote {said} here; it is {addresses} with {mac} in subnet `{subnet}` again, which \
          {claimant} has: for another address, write it into the annotation \

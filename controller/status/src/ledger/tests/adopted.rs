@@ -12,7 +12,9 @@ fn of_kube_ovn(name: &str, namespace: &str, subnet: &str, addresses: &str) -> ap
     };
     serde_json::from_value(json!({
         "apiVersion": "kubeovn.io/v1", "kind": "IP",
-        "metadata": {"name": record_name, "uid": format!("uid-of-{record_name}")},
+        "metadata": {
+            "name": record_name, "uid": format!("uid-of-{record_name}"), "labels": labels(subnet),
+        },
         "spec": {
             "podName": name, "namespace": namespace, "subnet": subnet, "nodeName": NODE,
             "ipAddress": addresses, "macAddress": "00:00:00:00:00:09",

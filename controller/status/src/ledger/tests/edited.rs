@@ -1,6 +1,7 @@
 //! Records that somebody wrote, edited or deleted by hand.
 
 use super::*;
+use crate::writer::mend::mending_patch;
 
 /// Pod `a` runs with 10.16.0.2, and all is recorded.
 fn world() -> (Ledger, Index, [core::Pod; 1], api::Ip) {
@@ -62,6 +63,66 @@ fn what_somebody_writes_into_the_record_of_a_pod_is_written_over() {
         assert_eq!(port, index.inputs().ports, "the pod goes on");
         assert_eq!(next(&mut ledger, &mut index), "10.16.0.3");
     }
+}
+
+#[test]
+fn what_somebody_takes_from_the_record_of_a_pod_is_written_again() {
+    let claimant = api::annotation::CLAIMANT_UID;
+    let edits: [fn(&mut api::Ip); 4] = [
+        |it| it.metadata.annotations = None,
+        |it| it.metadata.labels = None,
+        |it| drop(it.metadata.labels.as_mut().unwrap().remove("ovn-default")),
+        |it| {
+            let labels = it.metadata.labels.as_mut().unwrap();
+            labels.insert(api::annotation::SUBNET_LABEL.to_owned(), "other".to_owned());
+        },
+    ];
+    for edit in edits {
+        let (mut ledger, mut index, _, object) = world();
+        let mut edited = object.clone();
+        edit(&mut edited);
+        index.apply(&edited);
+        let decisions = decide_all(&mut ledger, &mut index);
+        let [
+            Decision::Mend {
+                record,
+                claimant_uid,
+                recorded,
+                ..
+            },
+        ] = decisions.as_slice()
+        else {
+            panic!("{decisions:?} for {:?}", edited.metadata)
+        };
+        let patch = mending_patch(record, claimant_uid.as_deref(), recorded);
+        let mended = patched(&edited, &patch);
+        let annotations = mended.metadata.annotations.as_ref().unwrap();
+        assert_eq!(annotations[claimant], "uid-a");
+        assert_eq!(mended.metadata.labels, object.metadata.labels);
+        assert_eq!(mended.spec.ip_address, "10.16.0.2");
+        index.apply(&mended);
+        assert_eq!(decide_all(&mut ledger, &mut index), []);
+    }
+}
+
+/// Their interfaces carry no version, which the record tells by naming nobody.
+#[test]
+fn a_record_of_kube_ovn_gets_its_labels_back_and_goes_on_naming_nobody() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    let mut object = record("a", "", "10.16.0.2");
+    object.metadata.annotations = None;
+    object.metadata.labels = None;
+    index.apply(&object);
+    index.apply(&pod("a").phase("Running").allocated("10.16.0.2").build());
+    let decisions = decide_all(&mut ledger, &mut index);
+    let [
+        Decision::Mend {
+            claimant_uid: None, ..
+        },
+    ] = decisions.as_slice()
+    else {
+        panic!("{decisions:?}")
+    };
 }
 
 #[test]

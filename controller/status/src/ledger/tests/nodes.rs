@@ -31,6 +31,7 @@ fn record_of(name: &str, address: &str) -> api::Ip {
     object.metadata.name = Some(format!("node-{name}"));
     object.spec.namespace.clear();
     object.spec.subnet = "join".to_owned();
+    object.metadata.labels = serde_json::from_value(labels("join")).unwrap();
     object
 }
 

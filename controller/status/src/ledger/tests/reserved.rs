@@ -150,6 +150,25 @@ fn a_vip_whose_address_is_edited_keeps_it_and_says_so() {
     }
 }
 
+/// It is settled with the one, not written again and again for the other.
+#[test]
+fn a_vip_that_is_edited_to_another_subnet_stays_in_its_own() {
+    let (mut ledger, mut index) = (Ledger::default(), cluster());
+    let object = vip("lb", &json!({"subnet": "ovn-default"}));
+    let (given, _) = given(&mut ledger, &mut index, &object);
+    let mut edited = vip("lb", &json!({"subnet": "join"}));
+    edited.status = Some(api::VipStatus {
+        v4_ip: given.addresses.to_string(),
+        mac: given.mac.to_string(),
+        ..Default::default()
+    });
+    index.apply(&edited);
+    assert_eq!(decide_all(&mut ledger, &mut index), []);
+    index.apply(&pod("a").build());
+    let decisions = decide_all(&mut ledger, &mut index);
+    assert_eq!(addresses(&decisions), [pair("a", "10.16.0.3")]);
+}
+
 #[test]
 fn a_pool_serves_its_namespaces_and_those_who_name_it_and_nobody_else() {
     let (mut ledger, mut index) = (Ledger::default(), cluster());
