@@ -462,7 +462,7 @@ fn a_network_of_another_family_than_the_subnets_is_told_and_the_others_are_let_i
         wait_for_condition(lab, "s", ("Ready", "True", "")).await?;
         wait_for_event(lab, "ValidateLogicalSwitchFailed", &[words]).await?;
         ensure!(
-            acls(lab, "s")?.len() == 4,
+            acls(lab, "s")?.len() == 5,
             "there are {:?}",
             acls(lab, "s")?
         );
