@@ -181,7 +181,12 @@ fn policies_and_links_are_rows_and_go_with_their_entries() {
             {"priority": 10, "match": "ip4.src == 10.40.0.0/16", "action": "reroute",
              "nextHopIP": "10.40.0.254"},
         ]);
-        let spec = json!({"policyRoutes": policies, "vpcPeerings": link("b", "169.254.0.1/30")});
+        // without a route OVN drops packets before it looks at policies, which a condition says
+        let spec = json!({
+            "staticRoutes": [{"cidr": "0.0.0.0/0", "nextHopIP": "10.40.0.254"}],
+            "policyRoutes": policies,
+            "vpcPeerings": link("b", "169.254.0.1/30"),
+        });
         edit(lab, "tenant", spec).await?;
         create_vpc(
             lab,
