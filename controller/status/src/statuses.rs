@@ -309,15 +309,24 @@ fn vpc_conditions(index: &Index, name: &VpcName, vpc: &Vpc, verdict: &Verdict) -
         let message = waiting(("subnet", "subnets"), &subnets);
         return vec![condition(READY, false, WAITING_FOR_SUBNETS, &message)];
     }
-    let faults = index.faults_of_vpc(name).iter();
-    let faults: Vec<String> = faults.map(|fault| fault.why.to_string()).collect();
+    let faults = index.faults_of_vpc(name);
+    let texts: Vec<String> = faults.iter().map(|fault| fault.why.to_string()).collect();
+    let message = texts.join("; ");
+    let is_refused = faults.iter().any(|fault| fault.effect != Effect::Told);
     match complaint(verdict) {
-        _ if !faults.is_empty() => vpc_failed(VPC_INVALID, &faults.join("; ")),
+        _ if is_refused => vpc_failed(VPC_INVALID, &message),
         Some(message) => vpc_failed(VPC_NOT_PLANNED, &message),
-        None => vec![
-            condition(READY, true, VPC_PLANNED, ""),
-            condition(ERROR, false, VPC_PLANNED, ""),
-        ],
+        None => {
+            let reason = if faults.is_empty() {
+                VPC_PLANNED
+            } else {
+                VPC_INVALID
+            };
+            vec![
+                condition(READY, true, VPC_PLANNED, ""),
+                condition(ERROR, !faults.is_empty(), reason, &message),
+            ]
+        }
     }
 }
 

@@ -114,34 +114,38 @@ fn an_unusable_subnet_is_not_valid_and_one_of_another_plugin_never_ready() {
 }
 
 #[test]
-fn a_vpc_that_cannot_be_read_has_its_router_and_an_error() {
-    let verdicts = Verdicts::default();
-    let mut index = index(&[]);
-    let name = VpcName::new("ovn-cluster").unwrap();
-    verdicts.tell(Owner::Vpc(name.clone()), Verdict::default());
-    let spec = api::VpcSpec {
-        default_subnet: "A_b".to_owned(),
-        ..Default::default()
+fn a_vpc_is_ready_by_its_rows_unless_it_goes_without_what_it_asks_for() {
+    let said = |spec: serde_json::Value, words: &str| {
+        let verdicts = Verdicts::default();
+        let mut index = index(&[]);
+        let name = VpcName::new("ovn-cluster").unwrap();
+        verdicts.tell(Owner::Vpc(name.clone()), Verdict::default());
+        let spec = serde_json::from_value(spec).unwrap();
+        index.apply(&api::Vpc::new("ovn-cluster", spec));
+        let [(said, status)] = vpcs(&index, &verdicts).try_into().unwrap();
+        assert_eq!((said, status.standby), (name, true));
+        assert_eq!(status.router, "ovn-cluster");
+        let complaints = crate::complaints::all(&index, &verdicts);
+        let complaint = complaints.first().unwrap();
+        assert_eq!(complaint.object.to_string(), "Vpc ovn-cluster");
+        assert!(complaint.message.starts_with(words), "{complaint:?}");
+        let conditions = status.conditions.iter();
+        let conditions = conditions.map(|it| {
+            let is_told = it.message.starts_with(words);
+            format!("{}={} told={is_told}", it.type_, it.status)
+        });
+        conditions.collect::<Vec<_>>()
     };
-    index.apply(&api::Vpc::new("ovn-cluster", spec));
-    let [(said, status)] = vpcs(&index, &verdicts).try_into().unwrap();
-    assert_eq!((said, status.standby), (name, true));
-    assert_eq!(status.router, "ovn-cluster");
-    let words = status.conditions.iter();
-    let words = words.map(|it| format!("{}={} {}", it.type_, it.status, it.message));
-    let cause = "spec.defaultSubnet is `A_b`";
-    let expected = [
-        format!("Ready=False {cause}"),
-        format!("Error=True {cause}"),
-    ];
-    let is_said = |(word, expected): (String, &String)| word.starts_with(expected);
-    assert!(words.zip(&expected).all(is_said), "{:?}", status.conditions);
-    let complaints = crate::complaints::all(&index, &verdicts);
-    let complaint = complaints.first().unwrap();
-    assert_eq!(complaint.object.to_string(), "Vpc ovn-cluster");
-    assert!(
-        complaint.message.contains("spec.defaultSubnet"),
-        "{complaint:?}"
+    let no_default = serde_json::json!({"defaultSubnet": "A_b"});
+    assert_eq!(
+        said(no_default, "spec.defaultSubnet is `A_b`"),
+        ["Ready=True told=false", "Error=True told=true"]
+    );
+    let no_route =
+        serde_json::json!({"staticRoutes": [{"cidr": "nonsense", "nextHopIP": "10.16.0.9"}]});
+    assert_eq!(
+        said(no_route, "spec.staticRoutes[0].cidr is `nonsense`"),
+        ["Ready=False told=true", "Error=True told=true"]
     );
 }
 
