@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use daemon_plan::Redirection;
 use kit::error::Chain;
 use kit::readiness::Readiness;
 use proto::cni::v1::cni_server::Cni;
@@ -49,6 +50,8 @@ pub(crate) struct Agent {
     pub(crate) pods: Pods,
     pub(crate) subnets: watch::Receiver<Table<Subnet>>,
     pub(crate) facts: watch::Receiver<Option<Facts>>,
+    /// The rules and tables of the node, as they were last made.
+    pub(crate) redirection: watch::Receiver<Redirection>,
     pub(crate) readiness: Readiness,
     /// How long a command may take.
     pub(crate) limit: Duration,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use daemon_plan::redirect::{Found, Redirection};
 use daemon_plan::tunnel::TunnelBridge;
 use daemon_plan::{NodeState, Port, Undo};
 use linux::link::{End, Veth};
@@ -10,7 +11,9 @@ use linux::nft::{self, guest};
 use linux::offload::TxChecksum;
 use linux::route::Routes;
 use linux::sysctl::Settings;
-use linux::{LinkName, Namespace, Netlink, address, link, netlink, offload, route, sysctl};
+use linux::{
+    LinkName, Namespace, Netlink, address, link, netlink, offload, route, rule, sysctl, table,
+};
 
 use crate::metrics::{Domain, Metrics};
 use crate::ovs::{self, Ovs};
@@ -29,6 +32,13 @@ pub(crate) struct Host {
     pub(crate) kernel: Kernel,
     pub(crate) ovs: Ovs,
     pub(crate) metrics: Metrics,
+}
+
+/// What became of changes of rules and tables.
+#[derive(Debug, Default)]
+pub(crate) struct Redirected {
+    pub(crate) made: usize,
+    pub(crate) refused: Vec<linux::Error>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +116,38 @@ impl Kernel {
         self.metrics.apply(Domain::Route, made)
     }
 
+    /// What there is of rules and tables.
+    pub(crate) async fn found(&self) -> Result<Found, linux::Error> {
+        Ok(Found {
+            rules: rule::observe(&self.netlink).await?,
+            tables: table::observe(&self.netlink).await?,
+        })
+    }
+
+    /// Makes our rules and tables the desired ones, where these were found: routes before rules lead
+    /// to them. What the kernel refuses is left out.
+    pub(crate) async fn redirection(&self, desired: &Redirection, found: &Found) -> Redirected {
+        let rules = rule::diff(&desired.rules, &found.rules.ours);
+        let routes = table::diff(&desired.routes, &found.tables.ours);
+        let (put, removed): (Vec<_>, Vec<_>) = routes
+            .into_iter()
+            .partition(|change| matches!(change, table::Change::Put(_)));
+        let mut redirected = Redirected::default();
+        for change in put {
+            let result = table::apply(&self.netlink, &change).await;
+            redirected.count(self, result);
+        }
+        for change in rules {
+            let result = rule::apply(&self.netlink, &change).await;
+            redirected.count(self, result);
+        }
+        for change in removed {
+            let result = table::apply(&self.netlink, &change).await;
+            redirected.count(self, result);
+        }
+        redirected
+    }
+
     /// Our table of a family of nftables; none at all without `desired`.
     pub(crate) async fn table(
         &self,
@@ -125,6 +167,17 @@ impl Kernel {
     pub(crate) async fn settings(&self, desired: &Settings) -> Result<usize, linux::Error> {
         let made = sysctl::reconcile(&self.namespace, desired).await;
         self.metrics.apply(Domain::Sysctl, made)
+    }
+}
+
+// === impl Redirected ===
+
+impl Redirected {
+    fn count(&mut self, kernel: &Kernel, result: Result<(), linux::Error>) {
+        match kernel.metrics.apply(Domain::Rule, result.map(|()| 1)) {
+            Ok(made) => self.made += made,
+            Err(error) => self.refused.push(error),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
+use daemon_plan::Redirection;
 use futures::FutureExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1;
@@ -48,7 +49,7 @@ use crate::args::{Args, Command, InstallArgs, Invocation, UninstallArgs};
 use crate::cni::{Agent, Pods, Service};
 use crate::host::{Host, Kernel};
 use crate::metrics::Metrics;
-use crate::node::{Chassis, Firewall, MtuRule, NodeLoop, Tunnel};
+use crate::node::{Annotator, Firewall, MtuRule, NodeLoop, Redirects, Tunnel};
 use crate::object::{Leader, Node, Pod, Subnet};
 use crate::observer::{LEASE, Observer};
 use crate::ovs::Ovs;
@@ -99,9 +100,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let shutdown = kit::shutdown::on_signal()?;
     let mut tasks = Tasks::new(shutdown.clone());
     let (readiness, registry) = (Readiness::new(), Registry::new()?);
-    let config = configuration(&args).await?;
-    let api_server = address(&config);
-    let client = Client::try_from(config)?;
+    let (client, api_server) = connect(&args).await?;
 
     // 1. where changes go
     let metrics = Metrics::register(&registry)?;
@@ -115,6 +114,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     } = follow(&args, &client, &mut tasks, &shutdown);
     let (facts_sender, facts) = watch::channel(None);
     let (desired_sender, desired) = watch::channel(None);
+    let (redirection_sender, redirection) = watch::channel(Redirection::default());
     let (kernel_changes, driver) = netlink::changes(&host.kernel.namespace).await?;
     tasks.spawn("netlink-changes", until(&shutdown, driver.into_future()));
     // 3. what follows from them
@@ -123,13 +123,15 @@ async fn run(args: Args) -> anyhow::Result<()> {
         name: args.node_name.clone(),
         host: host.clone(),
         node,
+        pods: pods.clone(),
         subnets: subnets.clone(),
         mtu: MtuRule::new(args.mtu),
         facts: facts_sender,
         desired: desired_sender,
-        chassis: Chassis::new(Api::all(client.clone()), args.node_name.clone()),
+        annotator: Annotator::new(Api::all(client.clone()), args.node_name.clone()),
         tunnel: Tunnel::new(args.iface.clone(), args.pod_ip, api_server, &args.state_dir),
         firewall: Firewall::default(),
+        redirects: Redirects::new(redirection_sender),
         is_up: readiness.condition("node"),
     };
     let node_loop = node_loop.run(kernel_changes, shutdown.clone());
@@ -147,17 +149,29 @@ async fn run(args: Args) -> anyhow::Result<()> {
         pods: Pods::new(pods, client, args.node_name.clone()),
         subnets,
         facts,
+        redirection,
         readiness: readiness.clone(),
         limit: args.cni_timeout,
         turns: cni::Turns::default(),
     };
-    let server = Server::new(readiness.clone())
-        .service(CniServer::new(Service::new(agent)), FILE_DESCRIPTOR_SET)
-        .service(DebugServer::new(debug), DEBUG_DESCRIPTOR_SET);
+    let server = server(&readiness, agent, debug);
     serve(&args, server, &readiness, &mut tasks, &shutdown);
     let admin = kit::admin::serve(args.admin.admin_address, readiness, registry, shutdown);
     tasks.spawn("admin", admin);
     Ok(tasks.join(GRACE).await?)
+}
+
+fn server(readiness: &Readiness, agent: Agent, debug: debug::Service) -> Server {
+    Server::new(readiness.clone())
+        .service(CniServer::new(Service::new(agent)), FILE_DESCRIPTOR_SET)
+        .service(DebugServer::new(debug), DEBUG_DESCRIPTOR_SET)
+}
+
+/// A client of the API server, and where that is, unless it is known by a name only.
+async fn connect(args: &Args) -> anyhow::Result<(Client, Option<SocketAddr>)> {
+    let config = configuration(args).await?;
+    let address = address(&config);
+    Ok((Client::try_from(config)?, address))
 }
 
 /// The API server, by the file that the arguments name or as a pod.
@@ -173,7 +187,6 @@ async fn configuration(args: &Args) -> anyhow::Result<Config> {
     })
 }
 
-/// Where the API server is, unless it is known by a name only.
 fn address(config: &Config) -> Option<SocketAddr> {
     let host = config.cluster_url.host()?.trim_matches(['[', ']']);
     let port = config.cluster_url.port_u16().unwrap_or(443);

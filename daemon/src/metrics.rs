@@ -21,7 +21,8 @@ pub(crate) enum Domain {
     Route,
     Sysctl,
     Nft,
-    Chassis,
+    Rule,
+    Annotation,
 }
 
 #[derive(Debug, Clone)]
@@ -60,7 +61,8 @@ impl Domain {
             Self::Route => "route",
             Self::Sysctl => "sysctl",
             Self::Nft => "nft",
-            Self::Chassis => "chassis",
+            Self::Rule => "rule",
+            Self::Annotation => "annotation",
         }
     }
 }

@@ -9,9 +9,12 @@
 //!
 //! Level-triggered: any event of any source, and a slow tick, mean "observe again".
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use daemon_plan::{Allocation, InvalidAllocation, NodeInputs, NodeState, node_state};
+use daemon_plan::{
+    Allocation, InvalidAllocation, NodeInputs, NodeState, RedirectInputs, node_state,
+};
 use futures::{FutureExt, Stream, StreamExt};
 use kit::backoff::sleep;
 use kit::error::Chain;
@@ -23,20 +26,22 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::host::{self, Host};
-use crate::object::{Node, Subnet};
+use crate::object::{Node, Pod, Subnet};
 use crate::table::Table;
 
-mod chassis;
+mod annotations;
 mod facts;
 mod firewall;
 pub(crate) mod journal;
+mod redirects;
 mod settled;
 pub(crate) mod tunnel;
 
-pub(crate) use chassis::Chassis;
+pub(crate) use annotations::Annotator;
 pub(crate) use facts::{Facts, MtuRule};
 pub(crate) use firewall::Firewall;
 pub(crate) use journal::Journal;
+pub(crate) use redirects::Redirects;
 pub(crate) use tunnel::{Carrier, Tunnel, give_back};
 
 /// How often to observe without an event.
@@ -55,14 +60,16 @@ pub(crate) struct NodeLoop {
     pub(crate) name: NodeName,
     pub(crate) host: Host,
     pub(crate) node: watch::Receiver<Table<Node>>,
+    pub(crate) pods: watch::Receiver<Table<Pod>>,
     pub(crate) subnets: watch::Receiver<Table<Subnet>>,
     pub(crate) mtu: MtuRule,
     pub(crate) facts: watch::Sender<Option<Facts>>,
     /// What was last planned.
     pub(crate) desired: watch::Sender<Option<NodeState>>,
-    pub(crate) chassis: Chassis,
+    pub(crate) annotator: Annotator,
     pub(crate) tunnel: Tunnel,
     pub(crate) firewall: Firewall,
+    pub(crate) redirects: Redirects,
     pub(crate) is_up: Condition,
 }
 
@@ -89,7 +96,9 @@ enum Error {
     #[error(transparent)]
     Tunnel(#[from] tunnel::Error),
     #[error(transparent)]
-    Chassis(#[from] chassis::Error),
+    Annotations(#[from] annotations::Error),
+    #[error(transparent)]
+    Redirects(#[from] redirects::Error),
     #[error(transparent)]
     Name(#[from] InvalidLinkName),
 }
@@ -110,6 +119,7 @@ impl NodeLoop {
                 _ = ovs.changed() => {}
                 _ = self.node.changed() => {}
                 _ = self.subnets.changed() => {}
+                _ = self.pods.changed(), if self.redirects.are_wanted() => {}
                 Some(()) = kernel.next() => {}
                 () = sleep(TICK) => {}
                 () = shutdown.cancelled() => return,
@@ -151,22 +161,51 @@ impl NodeLoop {
         let node = node?;
         // neither waits for the other to succeed
         let reconciled = self.reconcile_host(facts, &node).await;
-        let annotated = self.chassis.annotate(&self.host, &node).await;
+        let annotated = self.annotator.chassis(&self.host, &node).await;
         Ok(pruned + tunnelled + reconciled? + annotated?)
     }
 
     async fn reconcile_host(&mut self, facts: Facts, node: &Node) -> Result<usize, Error> {
+        let overlay = self.overlay(node)?;
+        let redirect = self.redirect(node).await?;
+        let found = redirect.found.clone();
         let state = node_state(&NodeInputs {
             node: self.name.clone(),
             allocation: self.allocation(node)?,
             datapath: facts.datapath,
             mtu: facts.mtu,
             encapsulation: facts.encapsulation,
-            overlay: self.overlay(node)?,
+            overlay,
+            redirect,
         })?;
         self.desired.send_replace(Some(state.clone()));
-        let made = self.host.reconcile(&state).await?;
-        Ok(made + self.firewall.reconcile(&self.host.kernel, &state).await?)
+        let mut made = self.host.reconcile(&state).await?;
+        made += self.firewall.reconcile(&self.host.kernel, &state).await?;
+        let desired = &state.redirection;
+        let kernel = &self.host.kernel;
+        made += self.redirects.apply(kernel, desired, &found).await;
+        let told = self
+            .annotator
+            .redirect_faults(&self.host, node, &desired.faults);
+        Ok(made + told.await?)
+    }
+
+    async fn redirect(&mut self, node: &Node) -> Result<RedirectInputs, Error> {
+        let subnets = self.subnets.borrow().clone();
+        let redirects = redirects::of(&subnets, node);
+        let pods = if redirects.is_empty() {
+            BTreeMap::new()
+        } else {
+            redirects::addresses(&self.pods.borrow_and_update())?
+        };
+        let found = self
+            .redirects
+            .found(&self.host.kernel, !redirects.is_empty());
+        Ok(RedirectInputs {
+            redirects,
+            pods,
+            found: found.await?,
+        })
     }
 
     async fn observe_facts(&self, carrier: Option<Carrier>) -> Result<Facts, Error> {

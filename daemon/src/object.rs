@@ -5,10 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use api::LabelSelector;
 use daemon_plan::Overlay;
+use daemon_plan::redirect::{Redirect, Scope};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use model::Provider;
+use model::{DualStack, Provider};
 
 pub(crate) type Annotations = BTreeMap<String, String>;
 
@@ -17,6 +19,15 @@ pub(crate) type Annotations = BTreeMap<String, String>;
 pub(crate) struct Pod {
     pub(crate) uid: String,
     pub(crate) annotations: Annotations,
+    pub(crate) phase: Phase,
+}
+
+/// Whether a pod still has its addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Current,
+    /// All of its containers have ended for good.
+    Over,
 }
 
 /// This node.
@@ -37,6 +48,14 @@ pub(crate) struct Subnet {
     /// Of its pods, in bytes; `None` for what fits through the tunnels.
     pub(crate) mtu: Option<u32>,
     gateways: Gateways,
+    redirected: Option<Redirected>,
+}
+
+/// Where the traffic of a subnet is redirected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Redirected {
+    created: Option<Time>,
+    to: api::subnet::Redirect,
 }
 
 /// By which nodes the traffic of a subnet leaves.
@@ -74,6 +93,7 @@ impl Pod {
     pub(crate) fn keep(pod: v1::Pod) -> Self {
         Self {
             uid: pod.uid().unwrap_or_default(),
+            phase: phase(pod.status.as_ref()),
             annotations: relevant(pod.metadata.annotations),
         }
     }
@@ -82,6 +102,13 @@ impl Pod {
     pub(crate) fn is(&self, uid: &str) -> bool {
         let of_file = self.annotations.get(STATIC_POD_UID);
         self.uid == uid || of_file.is_some_and(|of_file| of_file == uid)
+    }
+}
+
+fn phase(status: Option<&v1::PodStatus>) -> Phase {
+    match status.and_then(|status| status.phase.as_deref()) {
+        Some("Succeeded" | "Failed") => Phase::Over,
+        Some(_) | None => Phase::Current,
     }
 }
 
@@ -130,11 +157,48 @@ impl Leader {
 impl Subnet {
     pub(crate) fn keep(subnet: api::Subnet) -> Self {
         let spec = subnet.spec;
+        let overlay = overlay(&spec);
+        let to = spec.redirect().ok().flatten();
         Self {
-            overlay: overlay(&spec),
+            overlay,
             mtu: spec.mtu,
+            redirected: to.map(|to| Redirected {
+                created: subnet.metadata.creation_timestamp,
+                to,
+            }),
             gateways: Gateways::of(spec),
         }
+    }
+
+    /// Where its traffic is redirected to, if it is, as it is for a node. `name` is the subnet's.
+    pub(crate) fn redirect_at(&self, name: &str, node: &Node) -> Option<Redirect> {
+        let (to, overlay) = (self.redirected.as_ref()?.to, self.overlay?);
+        Some(Redirect {
+            subnet: name.to_owned(),
+            networks: overlay.networks,
+            gateways: to.gateways,
+            priority: to.priority,
+            table: to.table,
+            scope: match &self.gateways {
+                Gateways::Distributed => Scope::Pods,
+                Gateways::Centralized { .. } if self.gateways.include(node) => Scope::Subnet,
+                Gateways::Centralized { .. } => Scope::None,
+            },
+        })
+    }
+
+    /// Since when it exists.
+    pub(crate) fn created(&self) -> Option<&Time> {
+        self.redirected.as_ref()?.created.as_ref()
+    }
+
+    /// Of a pod's addresses those whose packets a rule of its own redirects.
+    pub(crate) fn redirected_of(&self, addresses: &DualStack<IpAddr>) -> Vec<IpAddr> {
+        let is_distributed = self.gateways == Gateways::Distributed && self.overlay.is_some();
+        let redirected = self.redirected.iter().filter(|_| is_distributed);
+        let families = redirected.flat_map(|redirected| redirected.to.gateways.iter());
+        let addresses = families.filter_map(|(family, _)| addresses.get(family));
+        addresses.copied().collect()
     }
 
     /// Its overlay networks as they are for a node: one by which its traffic does not leave
@@ -275,6 +339,35 @@ mod tests {
         lease.spec.get_or_insert_default().holder_identity = Some("c1".to_owned());
         let address = Leader::keep(lease).address;
         assert_eq!(address, "192.0.2.1:10670".parse().ok());
+    }
+
+    #[test]
+    fn a_subnet_is_redirected_by_the_node_of_each_pod_or_by_its_gateway_nodes() {
+        let scope = |change: fn(&mut SubnetSpec)| {
+            let mut spec = SubnetSpec {
+                cidr_block: "10.71.0.0/16".to_owned(),
+                external_egress_gateway: "192.0.2.254".to_owned(),
+                policy_routing_priority: Some(1001),
+                policy_routing_table_id: Some(1001),
+                ..SubnetSpec::default()
+            };
+            change(&mut spec);
+            let subnet = Subnet::keep(api::Subnet::new("s", spec));
+            let mut node = v1::Node::default();
+            node.metadata.name = Some("n1".to_owned());
+            let redirect = subnet.redirect_at("s", &Node::keep(node))?;
+            Some(redirect.scope)
+        };
+        let centralized = |spec: &mut SubnetSpec| spec.gateway_type = "centralized".to_owned();
+        assert_eq!(scope(|_| {}), Some(Scope::Pods));
+        assert_eq!(scope(centralized), Some(Scope::None));
+        let here = |spec: &mut SubnetSpec| {
+            spec.gateway_type = "centralized".to_owned();
+            spec.gateway_node = "n2, n1".to_owned();
+        };
+        assert_eq!(scope(here), Some(Scope::Subnet));
+        assert_eq!(scope(|spec| spec.vpc = "tenant".to_owned()), None);
+        assert_eq!(scope(|spec| spec.nat_outgoing = true), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use daemon_plan::Redirection;
 use daemon_plan::node::OVN0;
 use linux::LinkName;
 use linux::nft::{Family, guest};
@@ -45,6 +46,10 @@ pub(crate) async fn uninstall(args: &UninstallArgs, host: &Host) -> Result<usize
     let kernel = &host.kernel;
     let mut made = kernel.passage(&guest::Desired::default()).await?;
     made += kernel.table(Family::Inet, None).await?;
+    let found = kernel.found().await?;
+    let redirected = kernel.redirection(&Redirection::default(), &found).await;
+    made += redirected.made;
+    redirected.refused.into_iter().next().map_or(Ok(()), Err)?;
     made += kernel.routes(&Routes::new()).await?;
     let connected = timeout(LIMIT, host.ovs.connected()).await;
     let connected = connected.unwrap_or_else(|_elapsed| Err(host.ovs.disconnected()));

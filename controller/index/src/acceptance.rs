@@ -252,7 +252,7 @@ impl Index {
         faults.extend(self.vpc_fault(subnet));
         faults.extend(self.vlan_fault(subnet));
         faults.extend(self.api_server_fault(subnet));
-        faults.extend(self.table_fault(name, subnet));
+        faults.extend(self.redirect_faults(name, subnet));
         faults.extend(self.default_fault(name, subnet));
         faults.extend(self.join_fault(name, subnet));
         faults.extend(self.gateway_faults(subnet));
@@ -349,19 +349,5 @@ impl Index {
         );
         let value = true.to_string();
         Some(Fault::new(Effect::Told, "spec.default", value, cause))
-    }
-
-    /// Two subnets of a VPC would write one routing table of a node.
-    fn table_fault(&self, name: &SubnetName, subnet: &Subnet) -> Option<Fault> {
-        let table = subnet.egress_table()?;
-        let mut others = self.subnets.iter().filter(|(_, it)| {
-            it.network.vpc == subnet.network.vpc && it.egress_table() == Some(table)
-        });
-        let age = |(name, it): (&SubnetName, &Subnet)| (it.life.created.clone(), name.clone());
-        let own = age((name, subnet));
-        let (first, _) = others.find(|it| age(*it) < own)?;
-        let cause = format!("subnet {first} has it already; choose a table that is free");
-        let field = "spec.policyRoutingTableID";
-        Some(Fault::new(Effect::Told, field, table.to_string(), cause))
     }
 }

@@ -29,6 +29,7 @@ mod node;
 mod outside;
 mod pod;
 mod record;
+mod redirect;
 mod selector;
 mod service;
 mod shared;

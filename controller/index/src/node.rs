@@ -11,6 +11,7 @@ use model::{DualStack, NodeName, Provider};
 use crate::claimant::Claimant;
 use crate::index::Index;
 use crate::kind::{Kind, TableEdit, Watched};
+use crate::redirect;
 use crate::table::Table;
 use crate::text::{Annotations, Rejected, uid};
 use crate::told::Told;
@@ -33,6 +34,8 @@ pub struct Node {
     pub(crate) labels: BTreeMap<String, String>,
     /// What kubelet says.
     pub liveness: plan::Liveness,
+    /// What its daemon tells of the redirection of subnets.
+    pub(crate) redirect_faults: redirect::Told,
     /// The name that OVN knows it by, once its daemon has told.
     pub chassis: Option<String>,
 }
@@ -67,6 +70,7 @@ impl Watched for core::Node {
                 .is_some_and(|it| it.lsp() == annotations.text(key::PORT_NAME)),
             labels: self.metadata.labels.clone().unwrap_or_default(),
             liveness: liveness(self),
+            redirect_faults: redirect::told(self.metadata.annotations.as_ref()),
             chassis: Some(annotations.text(key::CHASSIS).to_owned()).filter(|it| !it.is_empty()),
         })
     }
@@ -83,6 +87,10 @@ impl Watched for core::Node {
         index.derive_node(&edit.key);
         let labels = |node: &Option<Node>| node.as_ref().map(|node| node.labels.clone());
         if labels(&edit.old) != labels(&edit.new) && index.names_gateways() {
+            index.unsettle();
+        }
+        let told = |node: &Option<Node>| node.as_ref().map(|it| it.redirect_faults.clone());
+        if told(&edit.old).unwrap_or_default() != told(&edit.new).unwrap_or_default() {
             index.unsettle();
         }
         index.claims.insert(Claimant::Node(edit.key));

@@ -80,13 +80,6 @@ impl Subnet {
     pub(crate) fn is_connected(&self) -> bool {
         self.network.router_link == plan::RouterLink::Connected
     }
-
-    /// The routing table on nodes that is for its egress gateway.
-    pub(crate) fn egress_table(&self) -> Option<i64> {
-        let spec = &self.object.spec;
-        let has_gateway = !spec.external_egress_gateway.is_empty();
-        spec.policy_routing_table_id.filter(|_| has_gateway)
-    }
 }
 
 impl Watched for api::Subnet {
@@ -113,6 +106,7 @@ impl Watched for api::Subnet {
         let selectors = selectors.filter_map(|it| told(it, &mut faults)).collect();
         let gateway_mode = told(gateway_mode(&spec.gateway_type), &mut faults);
         let gateways = Gateways::parse(spec, &mut faults);
+        faults.extend(Self::Row::redirect_fault(spec));
         Ok(Subnet {
             provision: network::provision(network.provider.as_deref().unwrap_or(&spec.provider)),
             network: plan::Subnet {

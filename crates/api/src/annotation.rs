@@ -63,6 +63,10 @@ pub const ACCEPTED: &str = "ovn.kubernetes.io/accepted-network";
 /// go.
 pub const GATEWAY_SLOTS: &str = "ovn.kubernetes.io/gateway-slots";
 
+/// On a `Node`, written by its daemon: what is wrong on the node with the redirection of subnets, as
+/// JSON: by the name of the subnet, a list of [`RedirectFault`](crate::subnet::RedirectFault).
+pub const REDIRECT_FAULTS: &str = "ovn.kubernetes.io/redirect-faults";
+
 /// Label of an `IP` object: name of its subnet. A second label has that name as its key and an
 /// empty value, so a subnet's addresses are counted by the presence of a label.
 pub const SUBNET_LABEL: &str = "ovn.kubernetes.io/subnet";

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{LabelSelector, rule, vpc};
 
+mod redirect;
 mod status;
 
+pub use redirect::{GATEWAY_FIELD, PRIORITY_FIELD, Redirect, RedirectFault, TABLE_FIELD};
 pub use status::SubnetStatus;
 
 /// [`SubnetSpec::provider`] of a subnet that is an OVN network.

@@ -6,6 +6,8 @@ use std::pin::Pin;
 
 use futures::future::{Either, select};
 use futures::stream::{Stream, StreamExt};
+use model::IpFamily;
+use netlink_packet_route::AddressFamily;
 use rtnetlink::MulticastGroup;
 use tokio::runtime::Handle;
 
@@ -57,19 +59,21 @@ fn born(runtime: &Handle) -> Result<(Netlink, Driver), Error> {
     Ok((Netlink(handle), Driver(Box::pin(connection))))
 }
 
-/// One `()` whenever a link, an address or a route of `namespace` changed: observe again.
+/// One `()` whenever a link, an address, a route or a rule of `namespace` changed: observe again.
 ///
 /// # Errors
 /// As [`connect`].
 pub async fn changes(
     namespace: &Namespace,
 ) -> Result<(impl Stream<Item = ()> + Send + Unpin + use<>, Driver), Error> {
-    const GROUPS: [MulticastGroup; 5] = [
+    const GROUPS: [MulticastGroup; 7] = [
         MulticastGroup::Link,
         MulticastGroup::Ipv4Ifaddr,
         MulticastGroup::Ipv6Ifaddr,
         MulticastGroup::Ipv4Route,
         MulticastGroup::Ipv6Route,
+        MulticastGroup::Ipv4Rule,
+        MulticastGroup::Ipv6Rule,
     ];
     let runtime = Handle::current();
     let born = namespace.run(move || {
@@ -100,6 +104,10 @@ impl Netlink {
     pub(crate) fn routes(&self) -> rtnetlink::RouteHandle {
         self.0.route()
     }
+
+    pub(crate) fn rules(&self) -> rtnetlink::RuleHandle {
+        self.0.rule()
+    }
 }
 
 // === impl Driver ===
@@ -129,5 +137,12 @@ impl IntoFuture for Driver {
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver").finish_non_exhaustive()
+    }
+}
+
+pub(crate) const fn address_family(family: IpFamily) -> AddressFamily {
+    match family {
+        IpFamily::V4 => AddressFamily::Inet,
+        IpFamily::V6 => AddressFamily::Inet6,
     }
 }

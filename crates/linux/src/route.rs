@@ -8,11 +8,11 @@ use model::Cidr;
 use crate::LinkName;
 
 #[cfg(feature = "kernel")]
-mod kernel;
+pub(crate) mod kernel;
 #[cfg(feature = "kernel")]
 pub use kernel::{add_static, apply, observe, observe_others, reconcile};
 
-/// The protocol number (`ip route`: `proto 75`) of every route that kube-ovn made; routes with
+/// The protocol number (`ip route`: `proto 75`) of every route and rule that kube-ovn made; those with
 /// another number are not ours (rtnetlink(7), `rtm_protocol`; numbers above 4 are free to use).
 pub const PROTOCOL: u8 = 0x4b;
 

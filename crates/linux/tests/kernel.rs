@@ -13,9 +13,14 @@ use std::collections::BTreeSet;
 use linux::link::{Admin, Desired, End, Veth};
 use linux::offload::TxChecksum;
 use linux::route::Route;
+use linux::rule::{Foreign, Packets, Rule, Rules};
 use linux::sysctl::{Key, Settings};
-use linux::{Driver, LinkName, Namespace, Netlink, address, link, netlink, offload, route, sysctl};
-use model::MacAddr;
+use linux::table::{Hop, Routes};
+use linux::{
+    Driver, LinkName, Namespace, Netlink, address, link, netlink, offload, route, rule, sysctl,
+    table,
+};
+use model::{IpFamily, MacAddr};
 use nix::sched::{CloneFlags, unshare};
 
 /// A namespace of its own, which ends with the value.
@@ -240,6 +245,113 @@ async fn routes_of_both_families_become_the_desired_ones_and_others_are_left_alo
         }
         // the kernel's route to the network of the address is still there
         assert_eq!(address::observe(netlink, index).await.unwrap(), addresses);
+    })
+    .await;
+}
+
+const TABLE: u32 = 2_147_483_700;
+
+async fn bring_rules(netlink: &Netlink, desired: &Rules) -> usize {
+    let actual = rule::observe(netlink).await.unwrap();
+    let changes = rule::diff(desired, &actual.ours);
+    for change in &changes {
+        rule::apply(netlink, change).await.unwrap();
+    }
+    assert_eq!(&rule::observe(netlink).await.unwrap().ours, desired);
+    changes.len()
+}
+
+#[tokio::test]
+async fn rules_of_both_families_become_the_desired_ones_and_others_are_left_alone() {
+    in_lab(async |lab| {
+        let netlink = &lab.pod_netlink;
+        let foreign = rule::observe(netlink).await.unwrap().foreign;
+        let main = Foreign {
+            family: IpFamily::V6,
+            priority: 32766,
+            table: 254,
+        };
+        assert!(foreign.contains(&main), "{foreign:?}");
+        let from = |source: &str, table| Rule {
+            priority: 1001,
+            packets: Packets::From(source.parse().unwrap()),
+            table,
+        };
+        let iif = |family| Rule {
+            priority: 0,
+            packets: Packets::In(name("eth0"), family),
+            table: TABLE,
+        };
+        let first = [
+            from("10.71.0.5/32", 100),
+            from("fd00:71::/64", TABLE),
+            iif(IpFamily::V4),
+            iif(IpFamily::V6),
+        ];
+        let second = [from("10.71.0.5/32", TABLE), from("fd00:71::/64", TABLE)];
+        for (desired, changes) in [(first.into(), 4), (second.into(), 4), (Rules::new(), 2)] {
+            assert_eq!(bring_rules(netlink, &desired).await, changes);
+            assert_eq!(bring_rules(netlink, &desired).await, 0);
+            assert_eq!(rule::observe(netlink).await.unwrap().foreign, foreign);
+        }
+        let gone = rule::Change::Remove(from("10.71.0.5/32", TABLE));
+        rule::apply(netlink, &gone).await.unwrap();
+    })
+    .await;
+}
+
+async fn bring_table(netlink: &Netlink, desired: &Routes) -> usize {
+    let actual = table::observe(netlink).await.unwrap();
+    let changes = table::diff(desired, &actual.ours);
+    for change in &changes {
+        table::apply(netlink, change).await.unwrap();
+    }
+    assert_eq!(&table::observe(netlink).await.unwrap().ours, desired);
+    changes.len()
+}
+
+#[tokio::test]
+async fn tables_get_the_desired_routes_and_keep_them_where_a_gateway_is_refused() {
+    in_lab(async |lab| {
+        let netlink = &lab.pod_netlink;
+        let eth0 = link::observe(netlink, &name("eth0")).await.unwrap();
+        let addresses = ["10.16.0.5/16", "fd00::5/64"]
+            .map(|text| text.parse().unwrap())
+            .into();
+        address::reconcile(netlink, eth0.unwrap().index, &addresses)
+            .await
+            .unwrap();
+        let to = |destination: &str, table, hop| table::Route {
+            table,
+            destination: destination.parse().unwrap(),
+            hop,
+        };
+        let by = |gateway: &str| Hop::Gateway(gateway.parse().unwrap(), name("eth0"));
+        let first = [
+            to("0.0.0.0/0", 100, by("10.16.0.1")),
+            to("0.0.0.0/0", 100, Hop::Unreachable),
+            to("::/0", TABLE, by("fd00::1")),
+            to("::/0", TABLE, Hop::Unreachable),
+            to("10.99.0.0/16", TABLE, Hop::Link(name("eth0"))),
+        ];
+        let second = [
+            to("0.0.0.0/0", 100, by("10.16.0.2")),
+            to("0.0.0.0/0", 100, Hop::Unreachable),
+            to("::/0", TABLE, by("fd00::2")),
+        ];
+        let (first, second) = (Routes::from(first), Routes::from(second));
+        for (desired, changes) in [(&first, 5), (&second, 4), (&Routes::new(), 3)] {
+            assert_eq!(bring_table(netlink, desired).await, changes);
+            assert_eq!(bring_table(netlink, desired).await, 0);
+        }
+        bring_table(netlink, &second).await;
+        let refused = table::Change::Put(to("0.0.0.0/0", 100, by("192.0.2.1")));
+        table::apply(netlink, &refused).await.unwrap_err();
+        let actual = table::observe(netlink).await.unwrap();
+        assert_eq!(actual.ours, second);
+        assert!(actual.foreign.is_empty(), "{actual:?}");
+        let network = ("10.16.0.0/16".parse().unwrap(), name("eth0"));
+        assert!(actual.on_link.contains(&network), "{actual:?}");
     })
     .await;
 }

@@ -4,6 +4,7 @@
 //! annotations --Allocation--> attach -> Vec<Step>    what one CNI ADD does, each with its undo
 //!                       \---> node   -> NodeState    what ovn0 and the node should be like
 //!                              nat                    its part of nftables
+//!                              redirect               its rules, and tables that they lead to
 //! links --------------> tunnel      -> TunnelState    which link carries tunnels, and how
 //! ```
 //!
@@ -17,6 +18,7 @@ pub mod name;
 pub mod nat;
 pub mod node;
 pub mod port;
+pub mod redirect;
 pub mod tunnel;
 
 pub use allocation::{Allocation, InvalidAllocation};
@@ -27,4 +29,5 @@ pub use name::{ContainerId, host_link};
 pub use nat::Overlay;
 pub use node::{NodeInputs, NodeState, node_state};
 pub use port::{Port, PortKind};
+pub use redirect::{Redirect, RedirectInputs, Redirection};
 pub use tunnel::{TunnelInputs, TunnelRule, TunnelState, tunnel_state};

@@ -7,6 +7,7 @@ use linux::nft::{self, guest};
 use linux::offload::TxChecksum;
 use linux::route::{Route, Routes};
 use linux::sysctl::{Key, Settings};
+use linux::table::Hop;
 use model::{Cidr, NodeName};
 
 use crate::allocation::Allocation;
@@ -14,6 +15,7 @@ use crate::datapath::Datapath;
 use crate::mtu::Encapsulation;
 use crate::nat::{self, Overlay};
 use crate::port::{Port, PortKind, external_ids, key};
+use crate::redirect::{RedirectInputs, Redirection, redirection};
 
 /// The name of the node's port.
 pub const OVN0: &str = "ovn0";
@@ -28,6 +30,7 @@ pub struct NodeInputs {
     pub mtu: u32,
     pub encapsulation: Encapsulation,
     pub overlay: Vec<Overlay>,
+    pub redirect: RedirectInputs,
 }
 
 /// What the node should be like.
@@ -43,6 +46,8 @@ pub struct NodeState {
     pub translation: nft::Table,
     /// Our rules in chains that drop by policy.
     pub passage: guest::Desired,
+    /// Our rules, and our routes in the tables that they lead to.
+    pub redirection: Redirection,
 }
 
 /// The state of the node that the inputs describe.
@@ -52,6 +57,8 @@ pub struct NodeState {
 pub fn node_state(inputs: &NodeInputs) -> Result<NodeState, InvalidLinkName> {
     let name = LinkName::new(OVN0)?;
     let allocation = &inputs.allocation;
+    let routes = routes(inputs, &name);
+    let cluster = cluster(allocation, &routes, &name);
     Ok(NodeState {
         port: Port {
             name: name.clone(),
@@ -70,10 +77,11 @@ pub fn node_state(inputs: &NodeInputs) -> Result<NodeState, InvalidLinkName> {
         },
         tx_checksum: inputs.datapath.tx_checksum(),
         addresses: allocation.interface_addresses(),
-        routes: routes(inputs, &name),
+        routes,
         settings: settings(allocation, &name),
         translation: nat::translation(&inputs.overlay, &name),
         passage: nat::passage(&name, inputs.encapsulation),
+        redirection: redirection(&inputs.redirect, &cluster, &name),
     })
 }
 
@@ -93,6 +101,21 @@ fn routes(inputs: &NodeInputs, link: &LinkName) -> Routes {
     let networks = networks.flat_map(|overlay| overlay.networks.values());
     let remote = networks.filter(|cidr| !is_joined(cidr));
     remote.filter_map(route).collect()
+}
+
+/// The ways to the networks of the cluster: the routes, and the join switch on the link.
+fn cluster(allocation: &Allocation, routes: &Routes, link: &LinkName) -> Vec<(Cidr, Hop)> {
+    let remote = routes.iter().map(|route| {
+        let link = route.link.clone();
+        let hop = route.gateway.map_or_else(
+            || Hop::Link(link.clone()),
+            |it| Hop::Gateway(it, link.clone()),
+        );
+        (route.destination, hop)
+    });
+    let joined = allocation.networks.values();
+    let joined = joined.map(|cidr| (*cidr, Hop::Link(link.clone())));
+    remote.chain(joined).collect()
 }
 
 /// The node routes between its network and `ovn0`, in the families that the join switch has.
@@ -133,6 +156,7 @@ mod tests {
             mtu: 1400,
             encapsulation: Encapsulation::Geneve,
             overlay: overlay.iter().map(|text| subnet(text)).collect(),
+            redirect: RedirectInputs::default(),
         }
     }
 

@@ -1,15 +1,21 @@
 //! ADD: wait for what it needs, plan, execute, answer.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use daemon_plan::port::key;
 use daemon_plan::{Attachment, host_link};
 use linux::{LinkName, Namespace};
-use model::PodKey;
-use tokio::time::{Instant, timeout_at};
+use model::{DualStack, PodKey};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::request::{Attach, Sandbox};
 use super::{Agent, Answer, Failure, answer, execute};
 use crate::node::Facts;
 use crate::ovs;
+
+/// How long a pod waits for its traffic to be redirected.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Agent {
     /// Attaches the interface. The same again gives the same result, and changes nothing that is
@@ -34,6 +40,8 @@ impl Agent {
             mtu: mtu.unwrap_or(facts.mtu),
         };
         execute::execute(&self.host, &attachment, namespace, deadline).await?;
+        let addresses = &attachment.allocation.addresses;
+        self.redirected(&allocated.subnet, addresses).await;
         answer::result(request.version, &attachment).map_err(Failure::Encode)
     }
 
@@ -80,6 +88,26 @@ impl Agent {
             subnet: subnet.to_owned(),
             pod: pod.clone(),
         })
+    }
+
+    /// Waits until packets from these addresses go where the subnet redirects them to: the first ones
+    /// would else take another way. Not for ever: what keeps them from it is told elsewhere.
+    async fn redirected(&self, subnet: &str, addresses: &DualStack<IpAddr>) {
+        let sources = self.redirected_sources(subnet, addresses);
+        if sources.is_empty() {
+            return;
+        }
+        let mut redirection = self.redirection.clone();
+        let applied = redirection.wait_for(|it| it.is_settled(subnet, &sources));
+        if timeout(PATIENCE, applied).await.is_err() {
+            tracing::warn!(subnet, "Traffic of a pod is not redirected yet");
+        }
+    }
+
+    fn redirected_sources(&self, subnet: &str, addresses: &DualStack<IpAddr>) -> Vec<IpAddr> {
+        let table = self.subnets.borrow();
+        let subnet = table.cluster(subnet);
+        subnet.map_or_else(Vec::new, |subnet| subnet.redirected_of(addresses))
     }
 
     async fn facts(&self, deadline: Instant) -> Result<Facts, Failure> {

@@ -8,7 +8,7 @@ use linux::nft::{self, Family};
 use linux::offload::TxChecksum;
 use linux::route::Routes;
 use linux::sysctl::Settings;
-use linux::{LinkName, address, link, offload, route, sysctl};
+use linux::{LinkName, address, link, offload, route, rule, sysctl, table};
 use proto::debug::v1::{Action, Change, ColumnChange, Row, Standing};
 
 use crate::host::{self, Host};
@@ -39,6 +39,8 @@ pub(super) fn desired(state: &NodeState) -> Rows {
     rows.extend(route_rows(&state.routes));
     rows.extend(setting_rows(&state.settings));
     rows.extend(table_rows(&state.translation));
+    let redirection = &state.redirection;
+    rows.extend(redirect_rows(&redirection.rules, &redirection.routes));
     rows
 }
 
@@ -77,6 +79,8 @@ pub(super) async fn actual(host: &Host, state: &NodeState) -> Result<Rows, host:
     if let Some(table) = nft::observe(&kernel.namespace, Family::Inet).await? {
         rows.extend(table_rows(&table));
     }
+    let found = kernel.found().await?;
+    rows.extend(redirect_rows(&found.rules.ours, &found.tables.ours));
     Ok(rows)
 }
 
@@ -116,6 +120,21 @@ fn route_rows(routes: &Routes) -> Rows {
         (format!("route {}", route.destination), known(columns))
     };
     routes.iter().map(row).collect()
+}
+
+fn redirect_rows(rules: &rule::Rules, routes: &table::Routes) -> Rows {
+    let rules = rules.iter().map(|rule| {
+        let columns = known([("table", Some(rule.table.to_string()))]);
+        (format!("rule {} {}", rule.priority, rule.packets), columns)
+    });
+    let routes = routes.iter().map(|route| {
+        let text = format!(
+            "table {} route {} {}",
+            route.table, route.destination, route.hop
+        );
+        (text, Columns::new())
+    });
+    rules.chain(routes).collect()
 }
 
 fn setting_rows(settings: &Settings) -> Rows {

@@ -11,7 +11,6 @@ use std::net::IpAddr;
 use futures::TryStreamExt;
 use ipnet::IpNet;
 use model::{Cidr, IpFamily};
-use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -19,6 +18,7 @@ use rtnetlink::RouteMessageBuilder;
 
 use super::{Change, PROTOCOL, Route, Routes, diff};
 use crate::error::absent_is_gone;
+use crate::netlink::address_family;
 use crate::{Error, LinkName, Netlink, link};
 
 /// Our routes of both families.
@@ -50,19 +50,19 @@ async fn select(netlink: &Netlink, keep: fn(&RouteMessage) -> bool) -> Result<Ro
     let names = link::names(netlink).await?;
     let mut routes = Routes::new();
     for family in IpFamily::ALL {
-        let mut request = RouteMessage::default();
-        request.header.address_family = address_family(family);
-        let messages: Vec<RouteMessage> = netlink
-            .routes()
-            .get(request)
-            .execute()
-            .try_collect()
-            .await
-            .map_err(|error| Error::netlink("list routes", error))?;
+        let messages = dump(netlink, family).await?;
         let kept = messages.iter().filter(|message| keep(message));
         routes.extend(kept.filter_map(|message| parse(message, family, &names)));
     }
     Ok(routes)
+}
+
+/// Every route of a family, in every table.
+pub(crate) async fn dump(netlink: &Netlink, family: IpFamily) -> Result<Vec<RouteMessage>, Error> {
+    let mut request = RouteMessage::default();
+    request.header.address_family = address_family(family);
+    let messages = netlink.routes().get(request).execute().try_collect().await;
+    messages.map_err(|error| Error::netlink("list routes", error))
 }
 
 /// Makes our routes the desired ones. Returns the number of changes.
@@ -133,7 +133,7 @@ async fn message(
     Ok(message.build())
 }
 
-const OURS: RouteProtocol = RouteProtocol::Other(PROTOCOL);
+pub(crate) const OURS: RouteProtocol = RouteProtocol::Other(PROTOCOL);
 
 fn is_ours(message: &RouteMessage) -> bool {
     message.header.protocol == OURS && message.header.table == RouteHeader::RT_TABLE_MAIN
@@ -151,26 +151,35 @@ fn is_of_others(message: &RouteMessage) -> bool {
         && message.header.kind == RouteType::Unicast
 }
 
-fn parse(
+pub(crate) fn parse(
     message: &RouteMessage,
     family: IpFamily,
     names: &BTreeMap<u32, LinkName>,
 ) -> Option<Route> {
-    let (mut destination, mut gateway, mut link) = (family.address(0), None, None);
+    let (mut gateway, mut link) = (None, None);
     for attribute in &message.attributes {
         match attribute {
-            RouteAttribute::Destination(address) => destination = ip_address(address),
             RouteAttribute::Gateway(address) => gateway = ip_address(address),
             RouteAttribute::Oif(index) => link = names.get(index),
             _ => {}
         }
     }
-    let prefix_len = message.header.destination_prefix_length;
     Some(Route {
-        destination: Cidr::new(IpNet::new(destination?, prefix_len).ok()?),
+        destination: destination(message, family)?,
         gateway,
         link: link?.clone(),
     })
+}
+
+/// The kernel does not tell that of a default route.
+pub(crate) fn destination(message: &RouteMessage, family: IpFamily) -> Option<Cidr> {
+    let told = message.attributes.iter().find_map(|it| match it {
+        RouteAttribute::Destination(address) => Some(ip_address(address)),
+        _ => None,
+    });
+    let address = told.unwrap_or_else(|| family.address(0))?;
+    let prefix_len = message.header.destination_prefix_length;
+    Some(Cidr::new(IpNet::new(address, prefix_len).ok()?))
 }
 
 fn ip_address(address: &RouteAddress) -> Option<IpAddr> {
@@ -178,12 +187,5 @@ fn ip_address(address: &RouteAddress) -> Option<IpAddr> {
         RouteAddress::Inet(v4) => Some((*v4).into()),
         RouteAddress::Inet6(v6) => Some((*v6).into()),
         _ => None,
-    }
-}
-
-const fn address_family(family: IpFamily) -> AddressFamily {
-    match family {
-        IpFamily::V4 => AddressFamily::Inet,
-        IpFamily::V6 => AddressFamily::Inet6,
     }
 }

@@ -20,6 +20,7 @@ fn table(uid: &str, annotations: &[(&str, &str)]) -> Table<Pod> {
     let pod = Pod {
         uid: uid.to_owned(),
         annotations: annotations.collect(),
+        phase: crate::object::Phase::Current,
     };
     let name = ("default".to_owned(), "web-0".to_owned());
     Table {
