@@ -5,6 +5,8 @@
 mod flips;
 #[path = "lab_gateways/nat.rs"]
 mod nat;
+#[path = "lab_gateways/north.rs"]
+mod north;
 #[path = "lab_gateways/spread.rs"]
 mod spread;
 

@@ -6,6 +6,7 @@
 //! | routes, policies, peerings of a VPC | itself, and the VPC at the other end of a link | a link has two ends |
 //! | subnet, VPC | every subnet that is accepted with another network now | no two of a router overlap |
 //! | subnet | itself, its VPC, that one's load balancers, its ports, all nodes; all ports when it is `join` | gateways are in the VPC's route, the gateway mode in the ports' groups, no node may have an address in it |
+//! | subnet | the ports that name a gateway | it must be in a subnet |
 //! | node | itself, nodes with an address of it, the ports on it, and the port that would have its name | an address can lead to one node, a port is in the group of its node, and two ports cannot have one name |
 //! | record | the port or the node that it is for | it counts where annotations cannot be read |
 //! | subnet, node | the sets of gateway nodes it has or is in, and all nodes of them | a slot is at the first of them that is alive |
@@ -19,7 +20,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use controller_plan::Node;
-use model::{NodeName, Owner, PodKey, PortKey, SubnetName, VpcName};
+use model::{DualStack, NodeName, Owner, PodKey, PortKey, SubnetName, VpcName};
 
 use crate::claimant::Claimant;
 use crate::index::Index;
@@ -53,6 +54,10 @@ impl Index {
         self.dirty
             .extend(self.inputs.nodes.keys().cloned().map(Owner::Node));
         self.dirty_ports_of(&BTreeSet::from([name.clone()]));
+        let ports = self.inputs.ports.iter();
+        let northern = ports.filter(|(_, port)| port.north != DualStack::NONE);
+        self.dirty
+            .extend(northern.map(|(key, _)| Owner::Port(key.clone())));
     }
 
     pub(crate) fn dirty_node(&mut self, name: &NodeName) {

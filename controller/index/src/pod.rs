@@ -53,6 +53,8 @@ pub struct Pod {
     pub security: plan::PortSecurity,
     /// The VIPs that it names.
     pub shared: BTreeSet<plan::Shared>,
+    /// The gateway that it names.
+    pub north: DualStack<IpAddr>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +139,7 @@ impl Watched for core::Pod {
             },
             // what cannot be read is told
             shared: shared::read(annotations).unwrap_or_default(),
+            north: wish::north(annotations).unwrap_or_default(),
         })
     }
 
@@ -212,6 +215,7 @@ impl Index {
             node: pod.node.clone(),
             security: pod.security,
             shared: pod.shared.clone(),
+            north: pod.north,
         })
     }
 

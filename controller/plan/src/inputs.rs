@@ -118,6 +118,8 @@ pub struct Port {
     pub security: PortSecurity,
     /// What it is to use beside its own addresses.
     pub shared: BTreeSet<Shared>,
+    /// Where its traffic is to be sent instead of to gateway nodes.
+    pub north: DualStack<IpAddr>,
 }
 
 /// How a pod names an address that it shares with others.

@@ -13,6 +13,7 @@ mod gateway;
 mod inputs;
 mod load_balancers;
 mod node;
+mod north;
 mod planned;
 mod port;
 mod private;

@@ -8,7 +8,7 @@ use ovn::nb::{self, logical_switch as ls, logical_switch_port as lsp, port_group
 use ovn::{Row, RowKey, expr};
 
 use crate::inputs::{Port, Subnet};
-use crate::{GatewayMode, Inputs, Planned, PortSecurity, shared};
+use crate::{GatewayMode, Inputs, Planned, PortSecurity, north, shared};
 
 pub(crate) fn plan(inputs: &Inputs, key: &PortKey) -> Planned {
     let mut planned = Planned::default();
@@ -50,6 +50,7 @@ pub(crate) fn plan(inputs: &Inputs, key: &PortKey) -> Planned {
         row = row.linked(RowKey::PortGroup(group), pg::PORTS);
     }
     planned.row(&owner, RowKey::LogicalSwitchPort(key.lsp()), row);
+    north::plan(inputs, key, port, subnet, &mut planned);
     planned
 }
 

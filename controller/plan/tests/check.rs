@@ -7,7 +7,7 @@ use controller_plan::{
     Access, GatewayMode, Inputs, JoinPort, Liveness, Node, Port, PortSecurity, RouterLink,
     Settings, Subnet, Vpc, check, check_rows, plan_all,
 };
-use model::{MacAddr, NodeName, PodKey, PortKey, SubnetName, VpcName};
+use model::{DualStack, MacAddr, NodeName, PodKey, PortKey, SubnetName, VpcName};
 use ovn::acl::Direction;
 use ovn::nb::{
     ACL, LOAD_BALANCER, LOGICAL_ROUTER_POLICY, LOGICAL_ROUTER_STATIC_ROUTE, LOGICAL_SWITCH_PORT,
@@ -66,6 +66,7 @@ fn add_pod(inputs: &mut Inputs, name: &str, address: &str, mac: &str) {
         node: Some(NodeName::new("n1").unwrap()),
         security: PortSecurity::Off,
         shared: BTreeSet::new(),
+        north: DualStack::NONE,
     };
     let key = PortKey::primary(PodKey::new("d", name).unwrap());
     inputs.ports.insert(key, port);

@@ -10,7 +10,8 @@ use controller_plan::{
     Vip, Vpc, check, plan, plan_all,
 };
 use model::{
-    GatewaySet, MacAddr, NodeName, Owner, PodKey, PortKey, ServiceKey, SubnetName, VipName, VpcName,
+    DualStack, GatewaySet, MacAddr, NodeName, Owner, PodKey, PortKey, ServiceKey, SubnetName,
+    VipName, VpcName, priority,
 };
 use ovn::nb::{logical_router_policy as policy, logical_switch_port as lsp};
 use ovn::{Change, RoutePolicy, Row, RowKey, Rows, diff};
@@ -132,6 +133,7 @@ prop_compose! {
         secured: bool,
         dual: bool,
         shared in proptest::collection::btree_set(any_shared(), 0..3),
+        north in proptest::option::of((0_u8..4, 1_u8..9, any::<bool>())),
     ) -> Port {
         let v6 = if dual { format!(",fd00:{subnet}::1:{index}") } else { String::new() };
         Port {
@@ -142,8 +144,21 @@ prop_compose! {
             node: Some(NodeName::new(format!("n{node}")).unwrap()),
             security: if secured { PortSecurity::On } else { PortSecurity::Off },
             shared,
+            north: north.map(north_gateway).unwrap_or_default(),
         }
     }
+}
+
+/// Among them the router's, those of pods, and some in no subnet.
+fn north_gateway((subnet, host, is_dual): (u8, u8, bool)) -> DualStack<IpAddr> {
+    let v6 = if is_dual {
+        format!(",fd00:{subnet}::{host}")
+    } else {
+        String::new()
+    };
+    format!("10.{subnet}.{}.{host}{v6}", u8::from(host > 1))
+        .parse()
+        .unwrap()
 }
 
 prop_compose! {
@@ -370,6 +385,46 @@ proptest! {
             let mode = &inputs.subnets[&port.subnet].gateway_mode;
             let in_group = row.links().iter().any(|it| matches!(it.parent, RowKey::PortGroup(_)));
             prop_assert!(!in_group || *mode == GatewayMode::Distributed);
+        }
+    }
+
+    #[test]
+    fn what_a_pod_sends_goes_to_the_gateway_that_it_names_and_nobody_else_s_does(
+        inputs in any_inputs(),
+    ) {
+        let rows = plan_all(&inputs).rows;
+        for (key, row) in &rows {
+            let RowKey::RouterPolicy { priority, matches, .. } = key else { continue };
+            if *priority != i64::from(priority::POLICY_NORTH) {
+                continue;
+            }
+            let ids = row.get(policy::EXTERNAL_IDS).unwrap();
+            let Some(Owner::Port(owner)) = ovn::owned::owner(&ids) else {
+                panic!("{key} is not of a port");
+            };
+            let port = &inputs.ports[&owner];
+            let named = port.north.iter().any(|(family, gateway)| {
+                let own = port.addresses.get(family);
+                let nexthops = BTreeSet::from([gateway.to_string()]);
+                own.is_some_and(|own| *own != *gateway && *matches == ovn::expr::source_is(*own))
+                    && row.get(policy::NEXTHOPS) == Some(nexthops)
+            });
+            prop_assert!(named, "{}", key);
+        }
+    }
+
+    #[test]
+    fn a_gateway_that_a_pod_names_is_used_or_told(inputs in any_inputs()) {
+        for (key, port) in &inputs.ports {
+            let planned = plan(&inputs, &Owner::Port(key.clone()));
+            if planned.rows.is_empty() {
+                continue;
+            }
+            let policies = planned.rows.keys();
+            let policies = policies.filter(|key| matches!(key, RowKey::RouterPolicy { .. }));
+            let told = planned.problems.iter();
+            let told = told.filter(|problem| problem.reason == "NorthGatewayNotUsable");
+            prop_assert_eq!(policies.count() + told.count(), port.north.values().count());
         }
     }
 

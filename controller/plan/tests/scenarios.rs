@@ -100,6 +100,7 @@ struct PodText {
     /// Names of VIPs, and addresses of some.
     #[serde(default)]
     shares: Vec<String>,
+    north: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -300,6 +301,11 @@ fn port(text: &PodText) -> Port {
             PortSecurity::Off
         },
         shared: text.shares.iter().map(|it| shared(it)).collect(),
+        north: text
+            .north
+            .as_ref()
+            .map(|it| it.parse().unwrap())
+            .unwrap_or_default(),
     }
 }
 

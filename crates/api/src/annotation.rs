@@ -24,6 +24,9 @@ pub mod key {
     pub const AAPS: &str = "aaps";
     /// The same by the addresses of the VIPs.
     pub const PORT_VIPS: &str = "port_vips";
+    /// Where the traffic of a pod that leaves the VPC is sent instead of to gateway nodes: another
+    /// pod, `<v4>`, `<v6>` or `<v4>,<v6>`.
+    pub const NORTH_GATEWAY: &str = "north_gateway";
     /// CIDRs of the subnet, `<v4>,<v6>` when it has both.
     pub const CIDR: &str = "cidr";
     /// Gateways of the subnet, `<v4>,<v6>` when it has both.

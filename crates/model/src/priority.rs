@@ -7,6 +7,8 @@ pub const POLICY_SUBNET: u16 = 31000;
 pub const POLICY_NODE: u16 = 30000;
 /// Traffic of a subnet's pods leaves by its gateway.
 pub const POLICY_GATEWAY: u16 = 29000;
+/// Traffic of a pod leaves by the gateway that the pod names.
+pub const POLICY_NORTH: u16 = 29250;
 /// Static routes of users in the default VPC: from here, those by source.
 pub const POLICY_ROUTES: u16 = 29300;
 /// The greatest priority that static routes of users in the default VPC can get: there are 129
@@ -17,7 +19,8 @@ pub const POLICY_ROUTES_END: u16 = 29499;
 pub const fn is_ours(priority: u16) -> bool {
     matches!(
         priority,
-        POLICY_SUBNET | POLICY_NODE | POLICY_GATEWAY | POLICY_ROUTES..=POLICY_ROUTES_END
+        POLICY_SUBNET | POLICY_NODE | POLICY_GATEWAY | POLICY_NORTH | POLICY_ROUTES
+            ..=POLICY_ROUTES_END
     )
 }
 

@@ -27,6 +27,11 @@ pub fn destination_is(address: IpAddr) -> String {
     format!("{}.dst == {address}", IpFamily::of(address).ovn_match())
 }
 
+/// Packets from `address`.
+pub fn source_is(address: IpAddr) -> String {
+    format!("{}.src == {address}", IpFamily::of(address).ovn_match())
+}
+
 /// Packets from an address of `cidr`, written as Kube-OVN writes it in ACLs, so that its rows are
 /// known again; the same for the other two.
 pub fn from_network(cidr: Cidr) -> String {

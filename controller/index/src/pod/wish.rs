@@ -65,7 +65,19 @@ fn wish(annotations: Annotations<'_>) -> Result<Wish, Rejected> {
 fn told(annotations: Annotations<'_>) -> Result<(), Rejected> {
     rates(annotations)?;
     shared::read(annotations)?;
+    north(annotations)?;
     Nic::of(annotations).map(|_| ())
+}
+
+/// The gateway that the pod names.
+pub(super) fn north(annotations: Annotations<'_>) -> Result<DualStack<IpAddr>, Rejected> {
+    let gateway = annotations.parse(key::NORTH_GATEWAY);
+    gateway
+        .map(Option::unwrap_or_default)
+        .map_err(|rejected| Rejected {
+            cause: "write the address of a pod, or `<v4>,<v6>`".to_owned(),
+            ..rejected
+        })
 }
 
 /// Limits are read where they are applied; here they only must be numbers.
@@ -122,4 +134,56 @@ fn pool(annotations: Annotations<'_>) -> Result<Option<Pool>, Rejected> {
     entries
         .collect::<Result<_, _>>()
         .map(|it| Some(Pool::Listed(it)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use k8s_openapi::api::core::v1 as core;
+
+    use super::*;
+    use crate::kind::Watched;
+    use crate::pod::Pod;
+
+    /// A pod with this gateway, allocated already.
+    fn naming(gateway: &str) -> Pod {
+        let annotations = [
+            (key::NORTH_GATEWAY, gateway),
+            (key::ALLOCATED, "true"),
+            (key::LOGICAL_SWITCH, "s"),
+            (key::IP_ADDRESS, "10.1.0.2"),
+            (key::MAC_ADDRESS, "00:00:00:00:00:02"),
+        ];
+        let annotations = annotations
+            .map(|(key, value)| (model::Provider::Ovn.annotation(key), value.to_owned()));
+        let mut pod = core::Pod::default();
+        pod.metadata.annotations = Some(BTreeMap::from(annotations));
+        pod.parse().unwrap()
+    }
+
+    #[test]
+    fn a_gateway_is_one_address_or_one_of_each_family() {
+        for text in ["10.1.0.9", "fd00::9", "10.1.0.9,fd00::9"] {
+            let pod = naming(text);
+            assert_eq!(pod.north.to_string(), text);
+            assert_eq!(core::Pod::complaint(&pod), None);
+        }
+        assert_eq!(naming("").north, DualStack::NONE);
+    }
+
+    #[test]
+    fn a_gateway_that_cannot_be_read_is_told_and_the_pod_keeps_its_addresses() {
+        for text in ["gateway", "10.1.0.0/16", "10.1.0.8,10.1.0.9"] {
+            let pod = naming(text);
+            assert_eq!(pod.north, DualStack::NONE);
+            assert!(pod.allocation.is_some());
+            let why = core::Pod::complaint(&pod).unwrap();
+            assert_eq!(why.field, "annotation ovn.kubernetes.io/north_gateway");
+            assert_eq!(
+                (why.value.as_str(), why.cause.contains("write the address")),
+                (text, true)
+            );
+        }
+    }
 }
