@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use controller_index::{Index, Kind, ObjectName, Problem, Verdicts};
 use model::Owner;
 
+use crate::slots;
 use crate::statuses::{INVALID, VPC_INVALID};
+
+/// Kube-OVN has no such reason.
+const TOO_FEW_SLOTS: &str = "TooFewGatewaySlots";
 
 /// Something that the user of an object must mend.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +43,19 @@ pub(crate) fn all(index: &Index, verdicts: &Verdicts) -> BTreeSet<Complaint> {
             message: fault.why.to_string(),
         })
     });
-    problems.chain(faults).chain(of_vpcs).collect()
+    let lacking = slots::lacking(index);
+    let slotless = index.subnets().iter().filter_map(|(name, subnet)| {
+        let planned = index.inputs().subnets.get(name)?;
+        let set = index.inputs().gateway_of(planned)?;
+        Some(Complaint {
+            object: named(Kind::Subnet, name),
+            uid: subnet.life.uid.clone(),
+            reason: TOO_FEW_SLOTS.to_owned(),
+            message: lacking.get(set)?.clone(),
+        })
+    });
+    let all = problems.chain(faults).chain(of_vpcs);
+    all.chain(slotless).collect()
 }
 
 /// `None` for what no object stands for, or for one that is gone.

@@ -1,12 +1,12 @@
 //! Gateway slots: chosen here, recorded on the join subnet, and used from the record only.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 use controller_index::{Index, Slots};
 use controller_ipam::slot_range;
 use model::address::number;
-use model::{Cidr, CidrPair, DualStack};
+use model::{Cidr, CidrPair, DualStack, GatewaySet};
 
 /// What should be recorded where `recorded` is: what of that is of use, and slots for the sets of
 /// gateway nodes that have none. A set for which too few are free gets none, and does without.
@@ -27,6 +27,33 @@ pub(crate) fn chosen(index: &Index, recorded: &Slots) -> Slots {
     }
     slots.retain(|_, slots| !slots.is_empty());
     Slots(slots)
+}
+
+/// The sets of gateway nodes that get no slots, and what to say of them.
+pub(crate) fn lacking(index: &Index) -> BTreeMap<GatewaySet, String> {
+    let inputs = index.inputs();
+    let name = &index.defaults().settings.join;
+    let join = index.subnets().get(name);
+    let join = join.filter(|_| inputs.subnets.contains_key(name));
+    let empty = inputs.gateways.iter();
+    let mut empty = empty.filter(|(_, slots)| slots.is_empty()).peekable();
+    let Some(join) = join.filter(|_| empty.peek().is_some()) else {
+        return BTreeMap::new();
+    };
+    let Slots(chosen) = chosen(index, &join.slots);
+    let cidr = &join.object.spec.cidr_block;
+    let message = |set: &GatewaySet| {
+        format!(
+            "subnet {name} has too few free addresses for gateway slots of {set}, of which there \
+             should be {}, so that a node that fails moves flows of the others, too: \
+             spec.cidrBlock of {name} is `{cidr}`, make it larger",
+            set.slots()
+        )
+    };
+    let lacking = empty.filter(|(set, _)| !chosen.contains_key(set));
+    lacking
+        .map(|(set, _)| (set.clone(), message(set)))
+        .collect()
 }
 
 /// The addresses of the join subnet that somebody has.

@@ -3,7 +3,7 @@
 //! An object has no conditions before its rows are committed. Kube-OVN writes `Unknown` meanwhile; to
 //! whoever waits for `True` the two are the same, and it would be one more write for each object.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::condition::{ERROR, READY, VALIDATED};
 use api::{Condition, SubnetStatus, VpcStatus};
@@ -13,9 +13,10 @@ use controller_index::{
 };
 use controller_ipam::Usage;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use model::{DualStack, NodeName, Owner, SubnetName, VpcName, load_balancer};
+use model::{DualStack, GatewaySet, NodeName, Owner, SubnetName, VpcName, load_balancer};
 
 use crate::ledger::Usages;
+use crate::slots;
 
 /// The reasons are Kube-OVN's.
 const VALID: &str = "ValidateLogicalSwitchSuccess";
@@ -40,10 +41,11 @@ pub(crate) fn subnets(
     verdicts: &Verdicts,
     usages: &Usages,
 ) -> Vec<(SubnetName, SubnetStatus)> {
+    let lacking = slots::lacking(index);
     let usable = index.subnets().iter().filter_map(|(name, subnet)| {
         let conditions = match index.acceptance(name).and_then(|it| refused(subnet, it)) {
             Some(message) => failed(subnet, &message),
-            None => accepted(index, verdicts, name, subnet)?,
+            None => accepted(index, verdicts, name, subnet, &lacking)?,
         };
         let status = SubnetStatus {
             conditions: with_end(index, name, subnet, conditions),
@@ -90,13 +92,14 @@ fn accepted(
     verdicts: &Verdicts,
     name: &SubnetName,
     subnet: &Subnet,
+    lacking: &BTreeMap<GatewaySet, String>,
 ) -> Option<Vec<Condition>> {
     let complaint = index.acceptance(name);
     let complaint = complaint.and_then(|it| complaint_of(subnet, it));
     let conditions = match subnet.provision {
         Provision::AddressesOnly => validated(),
         Provision::Network => {
-            let gateway = gateway(index, name);
+            let gateway = gateway(index, name, lacking);
             planned(subnet, &verdict(index, verdicts, name)?, gateway)
         }
     };
@@ -146,7 +149,11 @@ enum Gateway {
 }
 
 /// `None` for a subnet without gateway nodes of its own.
-fn gateway(index: &Index, name: &SubnetName) -> Option<Gateway> {
+fn gateway(
+    index: &Index,
+    name: &SubnetName,
+    lacking: &BTreeMap<GatewaySet, String>,
+) -> Option<Gateway> {
     let inputs = index.inputs();
     let subnet = inputs.subnets.get(name)?;
     if subnet.gateway_mode == GatewayMode::Centralized(None) && inputs.is_led_to_nodes(subnet) {
@@ -166,7 +173,11 @@ fn gateway(index: &Index, name: &SubnetName) -> Option<Gateway> {
             "no node of spec.gatewayNode is ready, of {set}; see why, or name another"
         ))
     } else {
-        Gateway::Ready(format!("traffic leaves by {}", alive.join(", ")))
+        let by = format!("traffic leaves by {}", alive.join(", "));
+        Gateway::Ready(match lacking.get(set) {
+            None => by,
+            Some(notice) => format!("{by}; {notice}"),
+        })
     })
 }
 

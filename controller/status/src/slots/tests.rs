@@ -92,3 +92,19 @@ fn what_somebody_has_is_no_slot() {
     );
     assert_eq!(chosen(&index, ""), "n1 100.64.0.242; n2 100.64.0.243");
 }
+
+#[test]
+fn a_set_that_gets_no_slots_is_told_with_the_remedy() {
+    let small = lacking(&index("100.64.0.0/28", &["n1", "n2,n3"]));
+    let told: Vec<String> = small.values().cloned().collect();
+    assert_eq!(
+        told,
+        [
+            "subnet join has too few free addresses for gateway slots of n2,n3, of which there \
+             should be 8, so that a node that fails moves flows of the others, too: \
+             spec.cidrBlock of join is `100.64.0.0/28`, make it larger"
+        ]
+    );
+    let large = index("100.64.0.0/24", &["n1", "n2,n3"]);
+    assert!(lacking(&large).is_empty(), "they are about to be recorded");
+}

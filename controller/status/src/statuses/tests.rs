@@ -1,4 +1,6 @@
+use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::jiff::Timestamp;
+use serde_json::json;
 
 use super::*;
 use crate::fixture::index_of_default_vpc;
@@ -227,7 +229,7 @@ fn b3e_a_subnet_says_by_which_nodes_its_traffic_leaves_and_when_there_is_none() 
             "ovn.kubernetes.io/ip_address": "100.64.0.2",
             "ovn.kubernetes.io/mac_address": "00:00:00:00:00:02",
         });
-        index.apply::<k8s_openapi::api::core::v1::Node>(
+        index.apply::<Node>(
             &serde_json::from_value(serde_json::json!({
                 "metadata": {"name": name, "annotations": annotations},
                 "status": {"conditions": [{"type": "Ready", "status": ready}]},
@@ -286,4 +288,42 @@ fn times_are_no_difference() {
 fn a_slash_64_has_as_many_addresses_as_kube_ovn_says() {
     let text = format!("{:e}", float(1 << 64));
     assert_eq!(text, "1.8446744073709552e19");
+}
+
+#[test]
+fn a_subnet_whose_gateway_nodes_get_no_slots_is_ready_and_says_so() {
+    let mut index = index(&[("join", "100.64.0.0/28", "ovn")]);
+    let name = SubnetName::new("a").unwrap();
+    let spec = api::SubnetSpec {
+        cidr_block: "10.1.0.0/16".to_owned(),
+        gateway_type: api::subnet::CENTRALIZED.to_owned(),
+        gateway_node: "n1,n2".to_owned(),
+        ..Default::default()
+    };
+    index.apply(&api::Subnet::new("a", spec));
+    for (node, address) in [("n1", "100.64.0.2"), ("n2", "100.64.0.3")] {
+        let annotations = json!({
+            "ovn.kubernetes.io/allocated": "true",
+            "ovn.kubernetes.io/ip_address": address,
+            "ovn.kubernetes.io/mac_address": "00:00:00:00:00:02",
+        });
+        let node = json!({
+            "metadata": {"name": node, "annotations": annotations},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+        });
+        index.apply::<Node>(&serde_json::from_value(node).unwrap());
+    }
+    let lacking = slots::lacking(&index);
+    let Some(Gateway::Ready(message)) = gateway(&index, &name, &lacking) else {
+        panic!("traffic leaves by both");
+    };
+    assert!(
+        message.starts_with("traffic leaves by n1, n2; subnet join has too few"),
+        "{message}"
+    );
+    let complaints = crate::complaints::all(&index, &Verdicts::default());
+    let told = complaints
+        .iter()
+        .filter(|it| it.reason == "TooFewGatewaySlots");
+    assert!(told.map(|it| it.object.name.as_str()).eq(["a"]));
 }
