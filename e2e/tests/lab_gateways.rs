@@ -1,6 +1,8 @@
 //! Gateways: by which nodes packets of a subnet leave, as a host outside sees it.
 #![cfg(test)]
 
+#[path = "lab_gateways/bandwidth.rs"]
+mod bandwidth;
 #[path = "lab_gateways/flips.rs"]
 mod flips;
 #[path = "lab_gateways/nat.rs"]

@@ -36,6 +36,7 @@ pub struct Node {
     pub liveness: plan::Liveness,
     /// What its daemon tells of the redirection of subnets.
     pub(crate) redirect_faults: redirect::Told,
+    bandwidth: plan::Bandwidth,
     /// The name that OVN knows it by, once its daemon has told.
     pub chassis: Option<String>,
 }
@@ -54,11 +55,10 @@ impl Watched for core::Node {
         let wanted = annotations.parse(key::IP_ADDRESS);
         let port = annotations.is_true(key::ALLOCATED);
         let port = port.then(|| join_port(annotations)).transpose();
-        let fault = wanted
-            .as_ref()
-            .err()
-            .or_else(|| port.as_ref().err())
-            .cloned();
+        let mut faults = Vec::new();
+        let bandwidth = bandwidth(annotations, &mut faults);
+        let unread = wanted.as_ref().err().or_else(|| port.as_ref().err());
+        let fault = unread.or_else(|| faults.first()).cloned();
         Ok(Node {
             uid: uid(&self.metadata),
             internal: internal_addresses(self),
@@ -71,6 +71,7 @@ impl Watched for core::Node {
             labels: self.metadata.labels.clone().unwrap_or_default(),
             liveness: liveness(self),
             redirect_faults: redirect::told(self.metadata.annotations.as_ref()),
+            bandwidth,
             chassis: Some(annotations.text(key::CHASSIS).to_owned()).filter(|it| !it.is_empty()),
         })
     }
@@ -143,6 +144,7 @@ impl Index {
             internal: node.internal,
             join: self.join_port(name, node),
             liveness: self.liveness_of(name, node),
+            bandwidth: node.bandwidth,
         });
         let old = match new.clone() {
             Some(node) => self.inputs.nodes.insert(name.clone(), node),
@@ -164,6 +166,18 @@ fn join_port(annotations: Annotations<'_>) -> Result<plan::JoinPort, Rejected> {
         addresses: annotations.require(key::IP_ADDRESS)?,
         mac: annotations.require(key::MAC_ADDRESS)?,
     })
+}
+
+/// The limits that can be read; of the others the node is without.
+fn bandwidth(annotations: Annotations<'_>, faults: &mut Vec<Rejected>) -> plan::Bandwidth {
+    let mut limit = |key| {
+        let limit = annotations.limit(key);
+        limit.map_err(|why| faults.push(why)).ok().flatten()
+    };
+    plan::Bandwidth {
+        ingress: limit(key::INGRESS_RATE),
+        egress: limit(key::EGRESS_RATE),
+    }
 }
 
 /// A node is alive while kubelet says so. One that is cordoned takes no new pods, and carries traffic

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use kube::core::ObjectMeta;
-use model::Provider;
+use model::{Provider, Rate};
 
 /// An object cannot be used as it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -81,6 +81,14 @@ impl<'a> Annotations<'a> {
 
     pub(crate) fn require<T: FromStr<Err: Display>>(self, key: &str) -> Result<T, Rejected> {
         require(&self.field(key), self.text(key))
+    }
+
+    /// A limit of bandwidth; `None` where there is none.
+    pub(crate) fn limit(self, key: &str) -> Result<Option<Rate>, Rejected> {
+        let text = Some(self.text(key)).filter(|text| !text.is_empty());
+        let limit = text.map(Rate::limit).transpose();
+        let limit = limit.map_err(|error| self.rejected(key, error.to_string()));
+        limit.map(Option::flatten)
     }
 
     /// What is wrong with the annotation.

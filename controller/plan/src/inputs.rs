@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use model::{
-    Cidr, CidrPair, DualStack, GatewaySet, MacAddr, NodeName, Owner, PortKey, ServiceKey,
+    Cidr, CidrPair, DualStack, GatewaySet, MacAddr, NodeName, Owner, PortKey, Rate, ServiceKey,
     SubnetName, VipName, VpcName,
 };
 
@@ -90,6 +90,16 @@ pub struct Node {
     /// The recorded addresses of its port on the join subnet; `None` until they are.
     pub join: Option<JoinPort>,
     pub liveness: Liveness,
+    pub bandwidth: Bandwidth,
+}
+
+/// Of the port of a node on the join subnet; without a limit where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bandwidth {
+    /// Towards the node: what pods send through it.
+    pub ingress: Option<Rate>,
+    /// From the node: what comes through it to pods.
+    pub egress: Option<Rate>,
 }
 
 /// Whether a node can carry the traffic of others.

@@ -8,6 +8,7 @@
 //! [`Problem`] of its owner, and everybody else's rows are planned all the same. There is one
 //! module for each kind of owner.
 
+mod bandwidth;
 mod check;
 mod gateway;
 mod inputs;
@@ -23,8 +24,8 @@ mod vpc;
 
 pub use check::{Finding, Rule, check, check_rows};
 pub use inputs::{
-    Access, Action, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Policy, Port,
-    PortSecurity, Protocol, Reserved, Route, RouterLink, Service, Settings, Shared, Slot,
+    Access, Action, Affinity, Bandwidth, GatewayMode, Inputs, JoinPort, Liveness, Node, Policy,
+    Port, PortSecurity, Protocol, Reserved, Route, RouterLink, Service, Settings, Shared, Slot,
     SourceLevels, Subnet, Vip, Vpc, peering_port, router_port,
 };
 pub use ovn::RoutePolicy;

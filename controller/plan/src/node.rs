@@ -13,7 +13,7 @@ use ovn::nb::{
 use ovn::{Row, RowKey, expr};
 
 use crate::inputs::{JoinPort, Node};
-use crate::{Inputs, Planned, RouterLink, port};
+use crate::{Inputs, Planned, RouterLink, bandwidth, port};
 
 pub(crate) fn plan(inputs: &Inputs, name: &NodeName) -> Planned {
     let mut planned = Planned::default();
@@ -27,6 +27,7 @@ pub(crate) fn plan(inputs: &Inputs, name: &NodeName) -> Planned {
     };
     join_port(inputs, &owner, name, join, &mut planned);
     port_group(&owner, name, &mut planned);
+    bandwidth::plan(inputs, name, node.bandwidth, &mut planned);
     for (family, nexthop) in join.addresses.iter() {
         let internal = node.internal.get(family);
         let free = internal.filter(|it| !is_taken(inputs, &owner, name, **it, &mut planned));

@@ -46,6 +46,7 @@ impl Planned {
                 row.with(nb::logical_router_static_route::EXTERNAL_IDS, ids)
             }
             RowKey::Acl { .. } => row.with(nb::acl::EXTERNAL_IDS, ids),
+            RowKey::Qos { .. } => row.with(nb::qos::EXTERNAL_IDS, ids),
         };
         self.rows.insert(key, row);
     }

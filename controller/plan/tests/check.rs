@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use controller_plan::{
-    Access, GatewayMode, Inputs, JoinPort, Liveness, Node, Port, PortSecurity, RouterLink,
-    Settings, Subnet, Vpc, check, check_rows, plan_all,
+    Access, Bandwidth, GatewayMode, Inputs, JoinPort, Liveness, Node, Port, PortSecurity,
+    RouterLink, Settings, Subnet, Vpc, check, check_rows, plan_all,
 };
 use model::{DualStack, MacAddr, NodeName, PodKey, PortKey, SubnetName, VpcName};
 use ovn::acl::Direction;
@@ -53,6 +53,7 @@ fn add_node(inputs: &mut Inputs, name: &str, internal: &str, join: &str) {
             mac: MacAddr::from_name(name),
         }),
         liveness: Liveness::Alive,
+        bandwidth: Bandwidth::default(),
     };
     inputs.nodes.insert(name.parse().unwrap(), node);
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use controller_plan::{
-    Access, Action, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Policy, Port,
-    PortSecurity, Protocol, Reserved, Route, RouterLink, Service, Settings, Shared, Slot, Subnet,
-    Vip, Vpc, check, plan, plan_all,
+    Access, Action, Affinity, Bandwidth, GatewayMode, Inputs, JoinPort, Liveness, Node, Policy,
+    Port, PortSecurity, Protocol, Reserved, Route, RouterLink, Service, Settings, Shared, Slot,
+    Subnet, Vip, Vpc, check, plan, plan_all,
 };
 use model::{
     DualStack, GatewaySet, MacAddr, NodeName, Owner, PodKey, PortKey, ServiceKey, SubnetName,
@@ -89,7 +89,12 @@ fn gateways(inputs: &Inputs, recorded: [bool; 5]) -> BTreeMap<GatewaySet, Vec<Sl
 }
 
 prop_compose! {
-    fn any_node(index: u8)(joined in proptest::bool::weighted(0.8), dual: bool, alive: bool) -> Node {
+    fn any_node(index: u8)(
+        joined in proptest::bool::weighted(0.8),
+        dual: bool,
+        alive: bool,
+        limits in any::<(bool, bool)>(),
+    ) -> Node {
         let (join6, internal6) = if dual {
             (format!(",fd00:100::{index}"), format!(",2001:db8::{index}"))
         } else {
@@ -100,7 +105,14 @@ prop_compose! {
             mac: MacAddr::from_seed(0x0010_0000 + u64::from(index)),
         });
         let liveness = if alive { Liveness::Alive } else { Liveness::Dead };
-        Node { internal: format!("192.0.2.{index}{internal6}").parse().unwrap(), join, liveness }
+        let limit = |is_limited: bool| is_limited.then(|| format!("{index}0").parse().unwrap());
+        let bandwidth = Bandwidth { ingress: limit(limits.0), egress: limit(limits.1) };
+        Node {
+            internal: format!("192.0.2.{index}{internal6}").parse().unwrap(),
+            join,
+            liveness,
+            bandwidth,
+        }
     }
 }
 
@@ -411,6 +423,16 @@ proptest! {
             });
             prop_assert!(named, "{}", key);
         }
+    }
+
+    #[test]
+    fn a_node_with_a_port_has_a_limit_for_each_direction_that_is_limited(inputs in any_inputs()) {
+        let limits = |node: &Node| [node.bandwidth.ingress, node.bandwidth.egress];
+        let joined = inputs.nodes.values().filter(|it| it.join.is_some() && has_join(&inputs));
+        let wanted = joined.flat_map(limits).flatten().count();
+        let rows = plan_all(&inputs).rows;
+        let planned = rows.keys().filter(|key| matches!(key, RowKey::Qos { .. }));
+        prop_assert_eq!(planned.count(), wanted);
     }
 
     #[test]

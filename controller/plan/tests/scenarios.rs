@@ -16,9 +16,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use controller_plan::{
-    Access, Action, Affinity, GatewayMode, Inputs, JoinPort, Liveness, Node, Planned, Policy, Port,
-    PortSecurity, Protocol, Reserved, Route, RouterLink, Service, Settings, Shared, Subnet, Vip,
-    Vpc, check, plan_all,
+    Access, Action, Affinity, Bandwidth, GatewayMode, Inputs, JoinPort, Liveness, Node, Planned,
+    Policy, Port, PortSecurity, Protocol, Reserved, Route, RouterLink, Service, Settings, Shared,
+    Subnet, Vip, Vpc, check, plan_all,
 };
 use model::{NodeName, PodKey, PortKey, SubnetName, VipName, VpcName};
 use ovn::{RoutePolicy, RowKey};
@@ -86,6 +86,8 @@ struct NodeText {
     mac: Option<String>,
     #[serde(default)]
     dead: bool,
+    ingress_rate: Option<String>,
+    egress_rate: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -281,6 +283,10 @@ fn node(text: &NodeText) -> Node {
             Liveness::Dead
         } else {
             Liveness::Alive
+        },
+        bandwidth: Bandwidth {
+            ingress: text.ingress_rate.as_ref().map(|it| it.parse().unwrap()),
+            egress: text.egress_rate.as_ref().map(|it| it.parse().unwrap()),
         },
     }
 }

@@ -14,9 +14,11 @@ pub mod key {
     pub const MAC_ADDRESS: &str = "mac_address";
     /// Addresses that a user allows the pods of a workload, separated by commas.
     pub const IP_POOL: &str = "ip_pool";
-    /// Bandwidth towards the pod, in Mbit/s.
+    /// Bandwidth towards the pod or the node, in Mbit/s; what a node gets here is what pods send
+    /// through it.
     pub const INGRESS_RATE: &str = "ingress_rate";
-    /// Bandwidth of what the pod sends, in Mbit/s.
+    /// Bandwidth of what the pod or the node sends, in Mbit/s; what a node sends here is what comes
+    /// through it to pods.
     pub const EGRESS_RATE: &str = "egress_rate";
     /// [`TRUE`](super::TRUE) when the port may use no addresses but its own.
     pub const PORT_SECURITY: &str = "port_security";

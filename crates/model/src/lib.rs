@@ -11,6 +11,7 @@ pub mod name;
 pub mod owner;
 pub mod port_address;
 pub mod priority;
+pub mod rate;
 
 pub use address::{AddressRange, Cidr, CidrPair, DualStack, IpFamily};
 pub use gateway::{GatewaySet, Sharing};
@@ -20,3 +21,4 @@ pub use name::{
 };
 pub use owner::Owner;
 pub use port_address::PortAddress;
+pub use rate::Rate;

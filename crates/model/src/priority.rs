@@ -24,6 +24,9 @@ pub const fn is_ours(priority: u16) -> bool {
     )
 }
 
+/// The bandwidth of a gateway node.
+pub const QOS_NODE: u16 = 2000;
+
 /// Nodes reach the pods of every subnet, whatever else is denied.
 pub const ACL_NODE: u16 = 3000;
 /// What a private subnet lets through.

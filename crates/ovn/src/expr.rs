@@ -27,6 +27,16 @@ pub fn destination_is(address: IpAddr) -> String {
     format!("{}.dst == {address}", IpFamily::of(address).ovn_match())
 }
 
+/// What the switch port `port` sends, but for what finds neighbours in IPv4.
+pub fn sent_by(port: &str) -> String {
+    format!(r#"inport == "{port}" && ip"#)
+}
+
+/// What leaves the switch by its port `port`, with the same exception.
+pub fn sent_to(port: &str) -> String {
+    format!(r#"outport == "{port}" && ip"#)
+}
+
 /// Packets from `address`.
 pub fn source_is(address: IpAddr) -> String {
     format!("{}.src == {address}", IpFamily::of(address).ovn_match())

@@ -37,6 +37,13 @@ pub enum RowKey {
         priority: i64,
         matches: String,
     },
+    /// A limit of bandwidth.
+    Qos {
+        switch: String,
+        direction: Direction,
+        priority: i64,
+        matches: String,
+    },
 }
 
 /// Which address of a packet a static route compares with its prefix.
@@ -58,7 +65,7 @@ impl RowKey {
         nb::logical_router_static_route::POLICY.name,
         nb::logical_router_static_route::IP_PREFIX.name,
         nb::logical_router_static_route::NEXTHOP.name,
-        // those of ACLs are named like those of policies, but for this one
+        // those of ACLs and limits are named like those of policies, but for this one
         nb::acl::DIRECTION.name,
     ];
 
@@ -85,6 +92,7 @@ impl RowKey {
             Self::RouterPolicy { .. } => &nb::LOGICAL_ROUTER_POLICY,
             Self::StaticRoute { .. } => &nb::LOGICAL_ROUTER_STATIC_ROUTE,
             Self::Acl { .. } => &nb::ACL,
+            Self::Qos { .. } => &nb::QOS,
         }
     }
 
@@ -122,6 +130,12 @@ impl RowKey {
                 direction: row.get(nb::acl::DIRECTION)?.parse().ok()?,
                 priority: or_default(row, nb::acl::PRIORITY),
                 matches: or_default(row, nb::acl::MATCH),
+            }),
+            "QoS" => Some(Self::Qos {
+                switch: switch_of(row)?,
+                direction: row.get(nb::qos::DIRECTION)?.parse().ok()?,
+                priority: or_default(row, nb::qos::PRIORITY),
+                matches: or_default(row, nb::qos::MATCH),
             }),
             _ => None,
         }
@@ -165,11 +179,28 @@ fn router_of(row: &Row) -> Option<String> {
         | RowKey::LogicalSwitchPort(_)
         | RowKey::RouterPolicy { .. }
         | RowKey::StaticRoute { .. }
-        | RowKey::Acl { .. } => None,
+        | RowKey::Acl { .. }
+        | RowKey::Qos { .. } => None,
     })
 }
 
-/// The row whose ACL it is.
+fn switch_of(row: &Row) -> Option<String> {
+    match holder_of(row)? {
+        RowKey::LogicalSwitch(switch) => Some(switch),
+        RowKey::LogicalRouter(_)
+        | RowKey::PortGroup(_)
+        | RowKey::AddressSet(_)
+        | RowKey::LoadBalancer(_)
+        | RowKey::LogicalRouterPort(_)
+        | RowKey::LogicalSwitchPort(_)
+        | RowKey::RouterPolicy { .. }
+        | RowKey::StaticRoute { .. }
+        | RowKey::Acl { .. }
+        | RowKey::Qos { .. } => None,
+    }
+}
+
+/// The row whose ACL or limit it is.
 fn holder_of(row: &Row) -> Option<RowKey> {
     let mut links = row.links().iter();
     links.next().map(|link| link.parent.clone())
@@ -217,6 +248,14 @@ impl fmt::Display for RowKey {
                 matches,
             } => {
                 write!(f, "{table} {parent} {direction} {priority} `{matches}`")
+            }
+            Self::Qos {
+                switch,
+                direction,
+                priority,
+                matches,
+            } => {
+                write!(f, "{table} {switch} {direction} {priority} `{matches}`")
             }
         }
     }

@@ -25,7 +25,7 @@ pub const TABLES: &[Managed] = &[
     Managed {
         table: &nb::LOGICAL_SWITCH,
         columns: &["name", "other_config", "external_ids"],
-        children: &["ports", "load_balancer", "acls"],
+        children: &["ports", "load_balancer", "acls", "qos_rules"],
     },
     Managed {
         table: &nb::PORT_GROUP,
@@ -103,6 +103,18 @@ pub const TABLES: &[Managed] = &[
             "log",
             "severity",
             "options",
+            "external_ids",
+        ],
+        children: &[],
+    },
+    Managed {
+        table: &nb::QOS,
+        columns: &[
+            "direction",
+            "priority",
+            "match",
+            "action",
+            "bandwidth",
             "external_ids",
         ],
         children: &[],

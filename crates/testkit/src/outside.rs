@@ -2,22 +2,32 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    thread,
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use model::{DualStack, IpFamily};
 use nix::sys::{
     socket::{setsockopt, sockopt::ReceiveTimeout},
     time::{TimeVal, TimeValLike},
 };
 
+use tokio::time::Instant;
+
 use crate::{Lab, Netns, traffic, wait_until};
 
 const CONNECT: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a flow finds its pace, and how long what it carries is counted then.
+const WARM_UP: Duration = Duration::from_secs(1);
+const MEASURED: Duration = Duration::from_secs(3);
+/// How long an end waits for the other before it looks at the time.
+const STEP: Duration = Duration::from_millis(100);
+/// So many bytes are written and read at once.
+const PIECE: usize = 16 * 1024;
 /// So many connections show every way that they can take, where each takes its own.
 const ENOUGH: usize = 40;
 
@@ -35,6 +45,15 @@ pub struct Flow {
     far: TcpStream,
     /// Whom the host outside sees.
     pub seen: IpAddr,
+}
+
+/// The ends of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// That of the pod.
+    Near,
+    /// That of the host outside.
+    Far,
 }
 
 // === impl Outside ===
@@ -125,6 +144,63 @@ impl Outside {
         })
         .await
     }
+}
+
+/// What all of the flows carry together, in Mbit/s, when this end of each sends as much as it can: in
+/// three seconds, after one in which they find their pace.
+///
+/// # Errors
+/// One breaks.
+pub fn throughput(flows: &[Flow], sender: End) -> Result<f64> {
+    let begin = Instant::now() + WARM_UP;
+    let end = begin + MEASURED;
+    let bytes: u64 = thread::scope(|scope| {
+        let counting = flows.iter().map(|flow| {
+            let (from, to) = match sender {
+                End::Near => (&flow.near, &flow.far),
+                End::Far => (&flow.far, &flow.near),
+            };
+            scope.spawn(move || send_until(from, end));
+            scope.spawn(move || count(to, begin, end))
+        });
+        let counting: Vec<_> = counting.collect();
+        let counts = counting.into_iter().map(|it| {
+            let count = it.join();
+            count.map_err(|_panic| anyhow!("a receiver panicked"))?
+        });
+        counts.sum::<Result<u64>>()
+    })?;
+    let kilobits = u32::try_from(bytes * 8 / 1000)?;
+    Ok(f64::from(kilobits) / 1000.0 / MEASURED.as_secs_f64())
+}
+
+/// Fills the connection until then.
+fn send_until(mut stream: &TcpStream, end: Instant) -> Result<()> {
+    stream.set_write_timeout(Some(STEP))?;
+    let piece = [0; PIECE];
+    while Instant::now() < end {
+        match stream.write(&piece) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error.into()),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The bytes that arrive between the two.
+fn count(mut stream: &TcpStream, begin: Instant, end: Instant) -> Result<u64> {
+    stream.set_read_timeout(Some(STEP))?;
+    let mut piece = [0; PIECE];
+    let mut bytes = 0;
+    while Instant::now() < end {
+        match stream.read(&mut piece) {
+            Ok(0) => bail!("the sender ended"),
+            Ok(length) if Instant::now() >= begin => bytes += u64::try_from(length)?,
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error.into()),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(bytes)
 }
 
 // === impl Flow ===

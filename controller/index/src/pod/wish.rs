@@ -83,11 +83,7 @@ pub(super) fn north(annotations: Annotations<'_>) -> Result<DualStack<IpAddr>, R
 /// Limits are read where they are applied; here they only must be numbers.
 fn rates(annotations: Annotations<'_>) -> Result<(), Rejected> {
     for key in [key::INGRESS_RATE, key::EGRESS_RATE] {
-        let rate: Result<Option<u64>, _> = annotations.parse(key);
-        rate.map_err(|rejected| Rejected {
-            cause: "write a whole number of Mbit/s, such as 100".to_owned(),
-            ..rejected
-        })?;
+        annotations.limit(key)?;
     }
     Ok(())
 }

@@ -28,7 +28,10 @@ fn wrong(rows: &Rows, key: &RowKey, row: &Row) -> Vec<(Rule, String)> {
     {
         wrong.push((Rule::Name, format!("`{name}` cannot be named in a match")));
     }
-    if let RowKey::RouterPolicy { matches, .. } | RowKey::Acl { matches, .. } = key {
+    if let RowKey::RouterPolicy { matches, .. }
+    | RowKey::Acl { matches, .. }
+    | RowKey::Qos { matches, .. } = key
+    {
         let unknown = references(matches).filter(|name| !is_planned(rows, name));
         let message = |name| format!("its match names `{name}`, which is not planned");
         wrong.extend(unknown.map(|name| (Rule::Set, message(name))));
@@ -38,6 +41,11 @@ fn wrong(rows: &Rows, key: &RowKey, row: &Row) -> Vec<(Rule, String)> {
         }
     }
     if let RowKey::Acl {
+        direction: Direction::ToLport,
+        matches,
+        ..
+    }
+    | RowKey::Qos {
         direction: Direction::ToLport,
         matches,
         ..
@@ -118,7 +126,10 @@ fn name(key: &RowKey) -> Option<&str> {
         | RowKey::LoadBalancer(name)
         | RowKey::LogicalRouterPort(name)
         | RowKey::LogicalSwitchPort(name) => Some(name),
-        RowKey::RouterPolicy { .. } | RowKey::StaticRoute { .. } | RowKey::Acl { .. } => None,
+        RowKey::RouterPolicy { .. }
+        | RowKey::StaticRoute { .. }
+        | RowKey::Acl { .. }
+        | RowKey::Qos { .. } => None,
     }
 }
 
