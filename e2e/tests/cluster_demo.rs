@@ -35,13 +35,19 @@ fn every_row_of_the_demo_is_green_in_both_families() {
     assert_eq!(run.red(), BTreeSet::new());
     for family in ["IPv4", "IPv6"] {
         let rows = run.rows.iter().filter(|row| row.family == family);
-        assert_eq!(rows.count(), 13, "{family}");
+        assert_eq!(rows.count(), 15, "{family}");
     }
 }
 
 #[test]
 fn a_broken_route_turns_the_ways_out_red_and_no_others() {
-    assert_breaks("route", &["outside", "outside-from-other"]);
+    let ways = [
+        "outside",
+        "outside-from-other",
+        "outside-by-gateway",
+        "outside-by-both",
+    ];
+    assert_breaks("route", &ways);
 }
 
 #[test]

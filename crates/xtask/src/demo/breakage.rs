@@ -18,7 +18,7 @@ use crate::console;
 /// OVN's load balancer of TCP services.
 const BALANCER: &str = "cluster-tcp-loadbalancer";
 /// The router of the default VPC, and the priority of the policies that lead from a node's pods
-/// to that node.
+/// to that node, and from subnets to their gateway nodes.
 const ROUTER: &str = "ovn-cluster";
 const NODE_POLICIES: &str = "29000";
 /// From the start of a pod until it does its work.
@@ -59,7 +59,12 @@ impl Breakage {
     /// The rows that turn red.
     pub(crate) fn ways(self) -> &'static [Way] {
         match self {
-            Self::Route => &[Way::Outside, Way::OutsideFromOther],
+            Self::Route => &[
+                Way::Outside,
+                Way::OutsideFromOther,
+                Way::OutsideByGateway,
+                Way::OutsideByBoth,
+            ],
             Self::Lb => &[Way::ClusterIp],
             Self::Dns => &[Way::Name],
         }

@@ -27,6 +27,8 @@ pub(crate) enum Way {
     Probe,
     Outside,
     OutsideFromOther,
+    OutsideByGateway,
+    OutsideByBoth,
 }
 
 /// Where a row's command runs.
@@ -65,7 +67,7 @@ pub(crate) fn checks(facts: &Facts) -> Vec<Check> {
 // === impl Way ===
 
 impl Way {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::SameNodePing,
         Self::SameNodeTcp,
         Self::SameNodeLarge,
@@ -79,6 +81,8 @@ impl Way {
         Self::Probe,
         Self::Outside,
         Self::OutsideFromOther,
+        Self::OutsideByGateway,
+        Self::OutsideByBoth,
     ];
 
     pub(crate) const fn describe(self) -> &'static str {
@@ -95,6 +99,8 @@ impl Way {
             Self::NodeToOtherPod => "node to pod on another node, TCP",
             Self::Probe => "kubelet's readiness probe",
             Self::Outside | Self::OutsideFromOther => "pod to outside, seen as its node",
+            Self::OutsideByGateway => "pod to outside, seen as the gateway node",
+            Self::OutsideByBoth => "pod to outside, seen as each of two gateway nodes",
         }
     }
 
@@ -128,6 +134,14 @@ impl Way {
             Self::OutsideFromOther => {
                 let plan = outside(facts, family, *facts.second.get(family)?)?;
                 self.row(family, Place::Pod(facts.far.name.clone()), plan)
+            }
+            Self::OutsideByGateway => {
+                let plan = outside(facts, family, *facts.second.get(family)?)?;
+                self.row(family, Place::Pod(facts.central.name.clone()), plan)
+            }
+            Self::OutsideByBoth => {
+                let place = Place::Pod(facts.shared.name.clone());
+                self.row(family, place, outside_by_both(facts, family)?)
             }
         })
     }
@@ -200,6 +214,18 @@ fn outside(facts: &Facts, family: IpFamily, node: IpAddr) -> Option<Plan> {
     Some((address.to_string(), command, one(&node.to_string())))
 }
 
+/// Every connection chooses its gateway, so that this many find both.
+fn outside_by_both(facts: &Facts, family: IpFamily) -> Option<Plan> {
+    let address = *facts.outside.get(family)?;
+    let get = get(&host(address), cluster::outside::ADDRESS_PATH).join(" ");
+    let calls = format!("for i in $(seq 24); do {get} || exit 1; echo; done");
+    let script = format!(r#"seen=$({calls}) && echo "$seen" | grep . | sort -u | tr '\n' ' '"#);
+    let nodes = [&facts.first, &facts.second].map(|node| node.get(family).map(IpAddr::to_string));
+    let mut nodes: Vec<String> = nodes.into_iter().collect::<Option<_>>()?;
+    nodes.sort();
+    Some((address.to_string(), shell(script), one(&nodes.join(" "))))
+}
+
 /// In five seconds at most; what is slow is not reached.
 fn get(host: &str, path: &str) -> Vec<String> {
     let url = format!("http://{host}{path}");
@@ -260,6 +286,8 @@ mod tests {
             client: pod("client-1", "n1", 5),
             near: pod("near-1", "n1", 6),
             far: pod("far-1", "n2", 7),
+            central: pod("central-1", "n1", 8),
+            shared: pod("shared-1", "n1", 9),
             service: pair("10.96.0.50", "fd00:96::50"),
             dns: pair("10.96.0.10", "fd00:96::a"),
             first: pair("10.200.0.11", "fd00:c8::b"),
@@ -299,6 +327,21 @@ mod tests {
         let far = find(Way::OutsideFromOther, IpFamily::V4);
         assert_eq!(far.place, Place::Pod("far-1".to_owned()));
         assert_eq!(far.expected, ["10.200.0.12"]);
+    }
+
+    #[test]
+    fn the_outside_host_must_see_the_gateway_nodes_of_the_pod() {
+        let one = find(Way::OutsideByGateway, IpFamily::V4);
+        assert_eq!(one.place, Place::Pod("central-1".to_owned()));
+        assert_eq!(one.expected, ["10.200.0.12"]);
+        let both = find(Way::OutsideByBoth, IpFamily::V6);
+        assert_eq!(both.place, Place::Pod("shared-1".to_owned()));
+        assert_eq!(both.expected, ["fd00:c8::b fd00:c8::c"]);
+        assert!(
+            both.command[2].contains(r"tr '\n' ' '"),
+            "{:?}",
+            both.command
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use cluster::Cluster;
 use model::DualStack;
 use serde_json::Value;
 
-use super::workload::{CLIENT, FAR, NAMESPACE, NEAR, SERVICE};
+use super::workload::{CENTRAL, CLIENT, FAR, NAMESPACE, NEAR, SERVICE, SHARED};
 
 /// A pod that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub(crate) struct Facts {
     pub(crate) client: Pod,
     pub(crate) near: Pod,
     pub(crate) far: Pod,
+    /// On the client's node; its traffic leaves by the other.
+    pub(crate) central: Pod,
+    /// On the client's node; its traffic leaves by both.
+    pub(crate) shared: Pod,
     /// The virtual addresses of the servers.
     pub(crate) service: DualStack<IpAddr>,
     /// The virtual addresses of the cluster's DNS.
@@ -53,6 +57,8 @@ impl Facts {
         let far = pod(FAR)?;
         Ok(Self {
             near: pod(NEAR)?,
+            central: pod(CENTRAL)?,
+            shared: pod(SHARED)?,
             service: service(SERVICE, NAMESPACE)?,
             dns: service("kube-dns", "kube-system")?,
             first: cluster.node(&client.node)?.addresses(),

@@ -17,6 +17,10 @@ pub(crate) const CLIENT: &str = "client";
 pub(crate) const NEAR: &str = "near";
 /// A server on the second node.
 pub(crate) const FAR: &str = "far";
+/// A pod on the first node, of a subnet whose traffic leaves by the second.
+pub(crate) const CENTRAL: &str = "central";
+/// A pod on the first node, of a subnet whose traffic leaves by both at once.
+pub(crate) const SHARED: &str = "shared";
 /// The service in front of both servers.
 pub(crate) const SERVICE: &str = "web";
 
@@ -33,6 +37,10 @@ pub(crate) fn objects(first: &str, second: &str, families: &[IpFamily]) -> Value
         deployment(CLIENT, first, &client()),
         deployment(NEAR, first, &server()),
         deployment(FAR, second, &server()),
+        subnet(CENTRAL, 70, families, second),
+        subnet(SHARED, 71, families, &format!("{first},{second}")),
+        on_subnet(CENTRAL, deployment(CENTRAL, first, &client())),
+        on_subnet(SHARED, deployment(SHARED, first, &client())),
         service(
             SERVICE,
             &json!({ "ipFamilyPolicy": "PreferDualStack", "ipFamilies": names(families) }),
@@ -89,6 +97,38 @@ fn deployment(name: &str, node: &str, container: &Value) -> Value {
     })
 }
 
+/// A subnet with these gateway nodes.
+fn subnet(name: &str, third: u8, families: &[IpFamily], gateways: &str) -> Value {
+    let cidrs = families.iter().map(|family| match family {
+        IpFamily::V4 => format!("10.{third}.0.0/16"),
+        IpFamily::V6 => format!("fd00:10:{third}::/112"),
+    });
+    json!({
+        "apiVersion": "kubeovn.io/v1",
+        "kind": "Subnet",
+        "metadata": { "name": subnet_name(name) },
+        "spec": {
+            "cidrBlock": cidrs.collect::<Vec<_>>().join(","),
+            "natOutgoing": true,
+            "gatewayType": "centralized",
+            "gatewayNode": gateways,
+        },
+    })
+}
+
+/// Subnets are in no namespace.
+fn subnet_name(name: &str) -> String {
+    format!("{NAMESPACE}-{name}")
+}
+
+/// The deployment, with its pods on the subnet of that name.
+fn on_subnet(name: &str, mut deployment: Value) -> Value {
+    if let Some(template) = deployment.pointer_mut("/spec/template/metadata") {
+        template["annotations"] = json!({ "ovn.kubernetes.io/logical_switch": subnet_name(name) });
+    }
+    deployment
+}
+
 fn pod(node: &str, container: &Value) -> Value {
     json!({
         "nodeSelector": { "kubernetes.io/hostname": node },
@@ -133,7 +173,10 @@ exec httpd -f -p 80 -h /tmp/www"
 }
 
 fn role(name: &str) -> &'static str {
-    if name == CLIENT { "client" } else { "server" }
+    match name {
+        NEAR | FAR => "server",
+        _ => "client",
+    }
 }
 
 fn names(families: &[IpFamily]) -> Vec<&'static str> {
@@ -167,6 +210,26 @@ mod tests {
         assert_eq!(get(&told), json!({ "port": 80, "host": "fd00::5" }));
         let untold = probed(IpFamily::V4, "n1", None);
         assert_eq!(get(&untold), json!({ "port": 80 }));
+    }
+
+    #[test]
+    fn a_pod_is_on_the_subnet_whose_gateways_are_tried() {
+        let list = objects("n1", "n2", &IpFamily::ALL);
+        let items = list["items"].as_array().unwrap();
+        let named = |kind: &str, name: &str| {
+            let mut found = items.iter();
+            let found = found.find(|it| it["kind"] == kind && it["metadata"]["name"] == name);
+            found.unwrap().clone()
+        };
+        let subnet = named("Subnet", "demo-shared");
+        assert_eq!(subnet["spec"]["gatewayNode"], "n1,n2");
+        assert_eq!(subnet["spec"]["cidrBlock"], "10.71.0.0/16,fd00:10:71::/112");
+        let pods = &named("Deployment", "shared")["spec"]["template"]["metadata"];
+        assert_eq!(
+            pods["annotations"]["ovn.kubernetes.io/logical_switch"],
+            "demo-shared"
+        );
+        assert_eq!(pods["labels"]["role"], "client");
     }
 
     #[test]
