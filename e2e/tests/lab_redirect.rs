@@ -215,6 +215,10 @@ fn what_a_node_cannot_do_is_told_on_the_subnet_and_what_worked_goes_on() {
                 "203.0.113.9",
             ),
             (
+                json!({"externalEgressGateway": "10.200.0.11"}),
+                "or the node's own",
+            ),
+            (
                 json!({"policyRoutingPriority": 1007}),
                 "choose a priority that is free",
             ),

@@ -162,6 +162,14 @@ pub(crate) fn free_table(field: &str) -> Rule {
         .message(Message::Message(format!("{field} {fault}")))
 }
 
+/// Addresses that packets can be sent to by way of any link.
+pub(crate) fn routers(field: &str) -> Rule {
+    let cel = "self.split(',', 3).all(p, !isIP(p) || ip(p).isGlobalUnicast())";
+    let fault = "is no address of a router: loopback, link-local, multicast and unspecified ones are \
+                 not routed to; choose another";
+    on_text(field, cel, fault)
+}
+
 // === several fields ===
 
 /// Fields `one` and `other`, addresses or CIDRs, are of one family.

@@ -126,7 +126,10 @@ pub struct SubnetSpec {
     /// Router outside the cluster that traffic is sent to, `<v4>`, `<v6>` or `<v4>,<v6>`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]
-    #[x_kube(validation = rule::or_empty(rule::address_pair("externalEgressGateway")))]
+    #[x_kube(
+        validation = rule::or_empty(rule::address_pair("externalEgressGateway")),
+        validation = rule::routers("externalEgressGateway")
+    )]
     pub external_egress_gateway: String,
     /// Priority of the `ip rule` for `externalEgressGateway`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -42,6 +42,8 @@ pub struct Actual {
     pub foreign: BTreeSet<(IpFamily, u32)>,
     /// What the main table says to be on a link.
     pub on_link: BTreeSet<(Cidr, LinkName)>,
+    /// The addresses of the node itself.
+    pub own: BTreeSet<IpAddr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

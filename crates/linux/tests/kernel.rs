@@ -352,6 +352,10 @@ async fn tables_get_the_desired_routes_and_keep_them_where_a_gateway_is_refused(
         assert!(actual.foreign.is_empty(), "{actual:?}");
         let network = ("10.16.0.0/16".parse().unwrap(), name("eth0"));
         assert!(actual.on_link.contains(&network), "{actual:?}");
+        assert!(
+            actual.own.contains(&"10.16.0.5".parse().unwrap()),
+            "{actual:?}"
+        );
     })
     .await;
 }

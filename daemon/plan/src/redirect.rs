@@ -260,8 +260,11 @@ impl Wanted<'_> {
         })
     }
 
-    /// By the link whose network is the smallest with the gateway in it.
+    /// By the link whose network is the smallest with the gateway in it. The node itself is none.
     fn on_link(&self) -> Option<Hop> {
+        if self.found.tables.own.contains(&self.gateway) {
+            return None;
+        }
         let on_link = self.found.tables.on_link.iter();
         let on_link =
             on_link.filter(|(cidr, link)| cidr.contains(self.gateway) && link != self.port);
@@ -282,8 +285,8 @@ impl Wanted<'_> {
             None => "is dropped".to_owned(),
         };
         let cause = format!(
-            "it is in the network of no link; name a gateway on a link of the node, or give the node \
-             an address in its network; until then traffic {until}"
+            "it is in the network of no link, or the node's own; name a gateway on a link of the node, \
+             or give the node an address in its network; until then traffic {until}"
         );
         let fault = self.fault(Field::Gateway, &self.gateway, &cause);
         redirection.faults.insert(fault);

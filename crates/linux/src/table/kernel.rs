@@ -45,6 +45,10 @@ fn take(
 ) {
     let is_ours = message.header.protocol == OURS;
     match table(message) {
+        LOCAL if message.header.kind == RouteType::Local => {
+            let own = kernel::destination(message, family);
+            actual.own.extend(own.map(Cidr::network));
+        }
         LOCAL => {}
         MAIN => actual.on_link.extend(on_link(message, family, names)),
         table if is_ours => actual.ours.extend(parse(message, table, family, names)),

@@ -241,3 +241,16 @@ fn a_pod_waits_for_its_rules_but_not_for_what_a_user_must_mend() {
     let broken = plan(&inputs([redirect("198.51.100.1", Scope::Pods)]));
     assert!(broken.is_settled("redirected", &other));
 }
+
+#[test]
+fn the_node_itself_is_no_gateway() {
+    let mut inputs = inputs([redirect("192.0.2.254", Scope::Pods)]);
+    inputs
+        .found
+        .tables
+        .own
+        .insert("192.0.2.254".parse().unwrap());
+    let redirection = plan(&inputs);
+    assert_eq!(defaults(&redirection), [""; 0]);
+    assert_eq!(redirection.faults.first().unwrap().field, Field::Gateway);
+}
