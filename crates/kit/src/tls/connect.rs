@@ -1,6 +1,6 @@
 //! Channels of gRPC to members.
 
-use std::{error::Error, net::SocketAddr, sync::Arc};
+use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -9,6 +9,10 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint};
 
 use super::{HTTP2, Identity};
+
+/// How often a server is asked, while a call lasts, whether it is there, and how long it may take to
+/// say so: TCP alone would wait for minutes for a host that lost power.
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// The address cannot be part of a URI.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +29,9 @@ pub struct BadAddress {
 pub fn channel(address: SocketAddr, identity: &Identity) -> Result<Channel, BadAddress> {
     // what is beneath is no business of the URI's
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
-        .map_err(|source| BadAddress { address, source })?;
+        .map_err(|source| BadAddress { address, source })?
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
     let identity = identity.clone();
     let connect = move |_uri| {
         let identity = identity.clone();
