@@ -130,6 +130,13 @@ impl Index {
         }
     }
 
+    /// Whether kubelet calls the node ready, and it does not answer.
+    pub fn is_silent(&self, name: &NodeName) -> bool {
+        let node = self.nodes.get(name);
+        let is_ready = node.is_some_and(|node| node.liveness == plan::Liveness::Alive);
+        is_ready && self.silent.contains(name)
+    }
+
     fn liveness_of(&self, name: &NodeName, node: &Node) -> plan::Liveness {
         if self.silent.contains(name) {
             plan::Liveness::Dead

@@ -198,3 +198,54 @@ fn a_node_that_is_not_ready_carries_nothing_unless_all_are() {
     apply_node(&mut index, "n1", 0, "False");
     assert_eq!(holders(&index), ["n1", "n2"]);
 }
+
+/// The nodes that carry the traffic of a set.
+fn carriers(index: &Index, set: &str) -> Vec<String> {
+    let set = name(set);
+    let carriers = index.inputs().carriers(&set).into_iter();
+    carriers.map(ToString::to_string).collect()
+}
+
+#[test]
+fn b3c_a_node_that_does_not_answer_carries_nothing_until_it_does() {
+    let mut index = index();
+    let spec = json!({"gatewayType": "centralized", "gatewayNode": "n1,n2"});
+    apply_subnet(&mut index, "s", spec);
+    index.take_dirty();
+    index.set_silent(&[name("n1")].into());
+    assert_eq!(carriers(&index, "n1,n2"), ["n2"]);
+    assert!(index.is_silent(&name("n1")) && !index.is_silent(&name("n2")));
+    let dirty = index.take_dirty();
+    assert!(dirty.contains(&Owner::Gateway(name("n1,n2"))), "{dirty:?}");
+    assert!(dirty.contains(&Owner::Node(name("n2"))), "{dirty:?}");
+    // who edits the node says nothing of that
+    apply_node(&mut index, "n1", 5, "True");
+    assert_eq!(carriers(&index, "n1,n2"), ["n2"]);
+    apply_node(&mut index, "n1", 5, "False");
+    assert!(!index.is_silent(&name("n1")), "kubelet says more");
+    apply_node(&mut index, "n1", 0, "True");
+    index.set_silent(&[].into());
+    assert_eq!(carriers(&index, "n1,n2"), ["n1", "n2"]);
+}
+
+#[test]
+fn b3c_a_cordoned_node_carries_traffic_as_before() {
+    let mut index = index();
+    let spec = json!({"gatewayType": "centralized", "gatewayNode": "n1,n2"});
+    apply_subnet(&mut index, "s", spec);
+    index.apply::<Node>(&object(json!({
+        "metadata": {
+            "name": "n1", "uid": "n1",
+            "annotations": {
+                "ovn.kubernetes.io/allocated": "true",
+                "ovn.kubernetes.io/ip_address": "100.64.0.2",
+                "ovn.kubernetes.io/mac_address": "00:00:00:00:00:02",
+            },
+        },
+        "spec": {"unschedulable": true, "taints": [
+            {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"},
+        ]},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    })));
+    assert_eq!(carriers(&index, "n1,n2"), ["n1", "n2"]);
+}

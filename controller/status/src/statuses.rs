@@ -173,11 +173,13 @@ fn gateway(
             "no node of spec.gatewayNode is ready, of {set}; see why, or name another"
         ))
     } else {
+        let silent = set.members().filter(|name| index.is_silent(name));
+        let silent: Vec<&str> = silent.map(NodeName::as_str).collect();
         let by = format!("traffic leaves by {}", alive.join(", "));
-        Gateway::Ready(match lacking.get(set) {
-            None => by,
-            Some(notice) => format!("{by}; {notice}"),
-        })
+        let silent = (!silent.is_empty()).then(|| format!("no answer from {}", silent.join(", ")));
+        let all = [Some(by), silent, lacking.get(set).cloned()];
+        let all: Vec<String> = all.into_iter().flatten().collect();
+        Gateway::Ready(all.join("; "))
     })
 }
 

@@ -252,6 +252,10 @@ fn b3e_a_subnet_says_by_which_nodes_its_traffic_leaves_and_when_there_is_none() 
     );
     node(&mut index, "n1", "False");
     assert!(ready_of_gateways(&index).ends_with("traffic leaves by n2"));
+    node(&mut index, "n1", "True");
+    index.set_silent(&["n1".parse().unwrap()].into());
+    assert!(ready_of_gateways(&index).ends_with("traffic leaves by n2; no answer from n1"));
+    node(&mut index, "n1", "False");
     node(&mut index, "n2", "Unknown");
     let said = ready_of_gateways(&index);
     assert!(
