@@ -18,7 +18,8 @@ use kit::tls::Identity;
 use proto::debug::v1::debug_server::{Debug, DebugServer};
 use proto::debug::v1::descriptors::FILE_DESCRIPTOR_SET;
 use proto::debug::v1::{
-    Change, CheckRequest, DumpRequest, ExplainRequest, Explanation, Finding, OwnerRows, PlanRequest,
+    Change, CheckRequest, DumpRequest, ExplainRequest, Explanation, Finding, GatewaySet,
+    GatewaysRequest, OwnerRows, PlanRequest,
 };
 use proto::liveness::v1::descriptors::FILE_DESCRIPTOR_SET as LIVENESS_DESCRIPTOR_SET;
 use proto::liveness::v1::liveness_server::LivenessServer;
@@ -40,13 +41,13 @@ const SOCKET: &str = "/run/kube-ovn/controller.sock";
 pub(crate) struct Service {
     pub(crate) index: Shared,
     pub(crate) nb: ovsdb::Client,
+    pub(crate) hub: Hub,
 }
 
 /// The service, to be served in one place or two.
 #[derive(Debug, Clone)]
 pub(crate) struct Grpc {
     pub(crate) service: Service,
-    pub(crate) hub: Hub,
     pub(crate) readiness: Readiness,
     pub(crate) shutdown: Shutdown,
 }
@@ -106,7 +107,7 @@ impl Grpc {
 
     fn server(&self) -> Server {
         let service = DebugServer::new(self.service.clone());
-        let liveness = LivenessServer::new(self.hub.clone());
+        let liveness = LivenessServer::new(self.service.hub.clone());
         Server::new(self.readiness.clone())
             .service(service, FILE_DESCRIPTOR_SET)
             .service(liveness, LIVENESS_DESCRIPTOR_SET)
@@ -144,6 +145,7 @@ impl Debug for Service {
     type PlanStream = Answers<Change>;
     type ExplainStream = Answers<Explanation>;
     type CheckStream = Answers<Finding>;
+    type GatewaysStream = Answers<GatewaySet>;
 
     async fn dump(
         &self,
@@ -168,5 +170,13 @@ impl Debug for Service {
 
     async fn check(&self, _: Request<CheckRequest>) -> Result<Response<Self::CheckStream>, Status> {
         self.answer(|world| Ok(world.check()))
+    }
+
+    async fn gateways(
+        &self,
+        _: Request<GatewaysRequest>,
+    ) -> Result<Response<Self::GatewaysStream>, Status> {
+        let views = self.hub.views().await;
+        self.answer(|world| Ok(world.gateways(&views)))
     }
 }

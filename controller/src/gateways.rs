@@ -18,6 +18,6 @@ mod orders;
 mod watcher;
 
 pub(crate) use before::silent_before;
-pub(crate) use hub::{Hub, Reports};
+pub(crate) use hub::{Hub, Reports, Views};
 pub(crate) use metrics::Metrics;
 pub(crate) use watcher::{Rules, Watcher};

@@ -89,8 +89,8 @@ async fn run(args: &Args, shutdown: Shutdown) -> anyhow::Result<()> {
         service: debug::Service {
             index: index.clone(),
             nb: nb.clone(),
+            hub: hub.clone(),
         },
-        hub: hub.clone(),
         readiness: readiness.clone(),
         shutdown: shutdown.clone(),
     };

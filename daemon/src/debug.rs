@@ -11,7 +11,8 @@ use kit::readiness::Readiness;
 use model::NodeName;
 use proto::debug::v1::debug_server::Debug;
 use proto::debug::v1::{
-    Change, CheckRequest, DumpRequest, ExplainRequest, Explanation, Finding, OwnerRows, PlanRequest,
+    Change, CheckRequest, DumpRequest, ExplainRequest, Explanation, Finding, GatewaySet,
+    GatewaysRequest, OwnerRows, PlanRequest,
 };
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
@@ -85,6 +86,7 @@ impl Debug for Service {
     type PlanStream = Answers<Change>;
     type ExplainStream = Answers<Explanation>;
     type CheckStream = Answers<Finding>;
+    type GatewaysStream = Answers<GatewaySet>;
 
     async fn dump(
         &self,
@@ -139,5 +141,12 @@ impl Debug for Service {
 
     async fn check(&self, _: Request<CheckRequest>) -> Result<Response<Self::CheckStream>, Status> {
         Err(Status::unimplemented("only controllers check their plan"))
+    }
+
+    async fn gateways(
+        &self,
+        _: Request<GatewaysRequest>,
+    ) -> Result<Response<Self::GatewaysStream>, Status> {
+        Err(Status::unimplemented("only controllers know the gateways"))
     }
 }

@@ -124,7 +124,7 @@ fn of(table: &Table<Leader>) -> Option<SocketAddr> {
     leases.find_map(|leader| leader.address)
 }
 
-/// A report at once, at each change, and after each period.
+/// A report at once, at each change, and after each period in which there is something to say.
 fn reports(
     node: NodeName,
     sights: watch::Receiver<Sights>,
@@ -137,10 +137,10 @@ fn reports(
             let node = node.clone();
             async move {
                 if !first {
-                    let wait = *period.borrow();
+                    let (wait, is_idle) = (*period.borrow(), sights.borrow().is_empty());
                     tokio::select! {
                         changed = sights.changed() => changed.ok()?,
-                        () = sleep(wait) => {}
+                        () = sleep(wait), if !is_idle => {}
                     }
                 }
                 let report = report(&node, &sights.borrow_and_update(), Instant::now());

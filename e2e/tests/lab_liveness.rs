@@ -5,19 +5,21 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use api::Subnet;
+use assets::versions::GRPCURL;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use model::IpFamily;
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::{
-    Cluster, Families, Lab, LabOptions, Netns, OvnVersion, lab, process::Process, tell,
-    wait_for_event, wait_until,
+    Cluster, Families, Lab, LabOptions, Netns, Outside, OvnVersion, RunningPod,
+    command::Invocation, lab, objects::pod, process::Process, tell, wait_for_event, wait_until,
 };
 use tokio::time::Instant;
 
 /// What is promised; it takes about half a second.
 const NOTICED: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(20);
+const LOGICAL_SWITCH: &str = "ovn.kubernetes.io/logical_switch";
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 /// So many slots each of three nodes has.
 const SLOTS: usize = 4;
@@ -26,6 +28,10 @@ const SLOTS: usize = 4;
 fn b3c_a_gateway_node_that_does_not_answer_is_out_until_it_does_and_one_lost_echo_is_nothing() {
     with_gateways(async |lab, cluster| {
         let before = policies(lab)?;
+        let pod = pod("client").annotation(LOGICAL_SWITCH, "ecmp");
+        let pod = cluster.run_pod(pod, "n1").await?;
+        let outside = Outside::new(lab)?;
+        leaves_by(lab, &pod, &outside, &NODES).await?;
         one_lost_echo_is_nothing(lab).await?;
         for (which, family) in [
             ("both", None),
@@ -39,7 +45,12 @@ fn b3c_a_gateway_node_that_does_not_answer_is_out_until_it_does_and_one_lost_ech
                 "b3c: silent in {which}: out after {:?}",
                 begun.elapsed()
             ))?;
-            says(lab, "traffic leaves by n1, n3").await?;
+            leaves_by(lab, &pod, &outside, &["n1", "n3"]).await?;
+            says(lab, "traffic leaves by n1, n3; no answer from n2").await?;
+            ensure!(
+                shown(lab, "n2")? == ["n1 no", "n3 no"],
+                "the Debug service says otherwise"
+            );
             silence.end()?;
             let begun = Instant::now();
             holders_are(lab, &NODES, NOTICED).await?;
@@ -52,6 +63,7 @@ fn b3c_a_gateway_node_that_does_not_answer_is_out_until_it_does_and_one_lost_ech
         wait_for_event(lab, "GatewayReachable", &["ovn0"]).await?;
         says(lab, "traffic leaves by n1, n2, n3").await?;
         ensure!(policies(lab)? == before, "the next hops changed");
+        two_nodes_are_observed_by_a_third(lab).await?;
         drop(cluster);
         Ok(())
     });
@@ -77,8 +89,8 @@ fn b3e_a_leader_whose_host_is_cut_off_from_the_overlay_takes_out_that_host_and_n
         lab.switch().ip([format!("link set {port2} down")])?;
         let end = Instant::now() + Duration::from_secs(3);
         while Instant::now() < end {
-            ensure!(!holders(lab)?.is_empty(), "the set is empty");
-            ensure!(slots(lab)? == NODES.len() * SLOTS, "a slot is nowhere");
+            let slots: usize = holders(lab)?.values().sum();
+            ensure!(slots == NODES.len() * SLOTS, "a slot is nowhere");
         }
         lab.switch().ip([
             format!("link set {port} up"),
@@ -303,23 +315,83 @@ fn holders(lab: &Lab) -> Result<BTreeMap<&'static str, usize>> {
     Ok(holders)
 }
 
-fn slots(lab: &Lab) -> Result<usize> {
-    Ok(holders(lab)?.values().sum())
+/// These nodes have all slots of the set of three.
+async fn holders_are(lab: &Lab, nodes: &[&str], patience: Duration) -> Result<()> {
+    slots_are_at(lab, nodes, NODES.len() * SLOTS, patience).await
 }
 
-/// These nodes have all slots.
-async fn holders_are(lab: &Lab, nodes: &[&str], patience: Duration) -> Result<()> {
+async fn slots_are_at(lab: &Lab, nodes: &[&str], slots: usize, patience: Duration) -> Result<()> {
     wait_until(&format!("{nodes:?} have the slots"), patience, async || {
         let holders = holders(lab)?;
         let names: Vec<&str> = holders.keys().copied().collect();
         let all: usize = holders.values().sum();
-        ensure!(
-            names == nodes && all == NODES.len() * SLOTS,
-            "it is {holders:?}"
-        );
+        ensure!(names == nodes && all == slots, "it is {holders:?}");
         Ok(())
     })
     .await
+}
+
+/// The leader is on one of the two, and has no voice of its own.
+async fn two_nodes_are_observed_by_a_third(lab: &Lab) -> Result<()> {
+    let subnets: Api<Subnet> = Api::all(lab.api_server()?.client()?);
+    let patch = Patch::Merge(json!({"spec": {"gatewayNode": "n1,n2"}}));
+    subnets
+        .patch("ecmp", &PatchParams::default(), &patch)
+        .await?;
+    let slots = 2 * SLOTS;
+    slots_are_at(lab, &["n1", "n2"], slots, PATIENCE).await?;
+    let silence = Silence::of(lab.node("n2")?.netns(), None)?;
+    slots_are_at(lab, &["n1"], slots, NOTICED).await?;
+    silence.end()?;
+    slots_are_at(lab, &["n1", "n2"], slots, NOTICED).await
+}
+
+/// A host outside sees these nodes, in each family.
+async fn leaves_by(lab: &Lab, pod: &RunningPod, outside: &Outside, nodes: &[&str]) -> Result<()> {
+    for family in lab.families().all() {
+        let addresses = nodes.iter().map(|node| {
+            let addresses = lab.node(node)?.addresses();
+            addresses.get(*family).copied().context("no such family")
+        });
+        let addresses = addresses.collect::<Result<Vec<IpAddr>>>()?;
+        outside.wait_for(pod.netns(), *family, &addresses).await?;
+    }
+    Ok(())
+}
+
+/// What the observers say of a node, as the Debug service shows it to a member. The leader on n1 has
+/// the voice of its host, and is shown beside it.
+fn shown(lab: &Lab, node: &str) -> Result<Vec<String>> {
+    let tls = |name: &str| lab.directory().join("tls").join(name).display().to_string();
+    let address = lab.addresses_of("n1")?;
+    let address = address.v4.context("the lab has IPv4")?;
+    let sets = Invocation::new(assets::go_tool(GRPCURL)?)
+        .in_netns(lab.node("n1")?.netns().path())
+        .args(["-insecure", "-cert", &tls("cert"), "-key", &tls("key")])
+        .args([&format!("{address}:10670"), "debug.v1.Debug/Gateways"])
+        .read()?;
+    let set: Value = serde_json::from_str(&sets)?;
+    let slots = set["slots"].as_array().context("there are slots")?;
+    ensure!(slots.len() == NODES.len() * SLOTS, "there are {slots:?}");
+    ensure!(
+        slots.iter().all(|it| it["node"] != node),
+        "it has slots: {slots:?}"
+    );
+    let mut nodes = set["nodes"].as_array().context("there are nodes")?.iter();
+    let node = nodes
+        .find(|it| it["node"] == node)
+        .context("there is the node")?;
+    ensure!(
+        node["ready"] == true && node["unreachable"] == true,
+        "it is {node}"
+    );
+    let views = node["views"].as_array().context("there are views")?.iter();
+    let views = views.filter(|it| it["observer"] != "leader");
+    let view = |it: &Value| {
+        let answers = if it["answers"] == true { "yes" } else { "no" };
+        Some(format!("{} {answers}", it["observer"].as_str()?))
+    };
+    views.map(|it| view(it).context("who observes?")).collect()
 }
 
 /// The condition of the subnet becomes so.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use controller_plan::{Inputs, Planned, check, plan};
-use model::Owner;
+use controller_plan::{Inputs, Liveness, Planned, check, plan};
+use model::{NodeName, Owner};
 use ovn::{Row, RowKey, Rows, View, diff};
 use ovsdb::Datum;
 use proto::debug::v1;
+
+use crate::gateways::Views;
 
 /// Intent and database at one time.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +61,39 @@ impl World<'_> {
             message: it.message,
         };
         findings.map(finding).collect()
+    }
+
+    /// Who has which slot, and what the leader knows of the nodes.
+    pub(super) fn gateways(&self, views: &Views) -> Vec<v1::GatewaySet> {
+        let sets = self.inputs.gateways.iter();
+        let sets = sets.map(|(set, slots)| {
+            let slots = slots.iter().enumerate().map(|(number, slot)| {
+                let holder = self.inputs.holder_of(set, number);
+                v1::GatewaySlot {
+                    addresses: slot.values().map(ToString::to_string).collect(),
+                    node: holder.map(ToString::to_string).unwrap_or_default(),
+                }
+            });
+            v1::GatewaySet {
+                set: set.to_string(),
+                slots: slots.collect(),
+                nodes: set
+                    .members()
+                    .map(|it| self.gateway_node(it, views))
+                    .collect(),
+            }
+        });
+        sets.collect()
+    }
+
+    fn gateway_node(&self, name: &NodeName, views: &Views) -> v1::GatewayNode {
+        let node = self.inputs.nodes.get(name);
+        let known = || v1::GatewayNode {
+            node: name.to_string(),
+            ready: node.is_some_and(|node| node.liveness == Liveness::Alive),
+            ..v1::GatewayNode::default()
+        };
+        views.get(name).cloned().unwrap_or_else(known)
     }
 
     fn all_owners(&self) -> BTreeSet<Owner> {

@@ -1,14 +1,16 @@
 //! Where the reports of daemons come in, and the orders for them go out.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
 use futures::{Stream, stream};
 use model::NodeName;
 use probe::{Pace, Sight, Sights};
+use proto::debug::v1::GatewayNode;
 use proto::liveness::v1::liveness_server::Liveness;
 use proto::liveness::v1::{Assignment, Report, Target};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -27,18 +29,28 @@ pub(super) struct Heard {
     pub(super) at: Instant,
 }
 
+/// What the judge is told or asked.
+#[derive(Debug)]
+pub(super) enum Message {
+    Heard(Heard),
+    Asked(oneshot::Sender<Views>),
+}
+
+/// What is known of each gateway node, as an operator sees it.
+pub(crate) type Views = BTreeMap<NodeName, GatewayNode>;
+
 /// The meeting point of daemons and leader. A clone is another handle of the same.
 #[derive(Debug, Clone)]
 pub(crate) struct Hub {
     /// `None` while this controller does not lead.
     orders: watch::Sender<Option<Orders>>,
-    heard: mpsc::Sender<Heard>,
+    messages: mpsc::Sender<Message>,
 }
 
 /// The leader's side.
 #[derive(Debug)]
 pub(crate) struct Reports {
-    pub(super) heard: mpsc::Receiver<Heard>,
+    pub(super) messages: mpsc::Receiver<Message>,
 }
 
 type Orderings = Pin<Box<dyn Stream<Item = Result<Assignment, Status>> + Send>>;
@@ -47,12 +59,12 @@ type Orderings = Pin<Box<dyn Stream<Item = Result<Assignment, Status>> + Send>>;
 
 impl Hub {
     pub(crate) fn new() -> (Self, Reports) {
-        let (sender, heard) = mpsc::channel(WAITING);
+        let (sender, messages) = mpsc::channel(WAITING);
         let hub = Self {
             orders: watch::Sender::new(None),
-            heard: sender,
+            messages: sender,
         };
-        (hub, Reports { heard })
+        (hub, Reports { messages })
     }
 
     /// From now on daemons are listened to, and told this.
@@ -69,14 +81,28 @@ impl Hub {
         self.orders.send_replace(None);
     }
 
+    /// What the leader knows; nothing where this controller does not lead.
+    pub(crate) async fn views(&self) -> Views {
+        let (answer, answered) = oneshot::channel();
+        let is_leader = self.orders.borrow().is_some();
+        if !is_leader || self.messages.send(Message::Asked(answer)).await.is_err() {
+            return Views::new();
+        }
+        answered.await.unwrap_or_default()
+    }
+
+    /// Most nodes are no gateways and see nothing.
     async fn hear(&self, node: &NodeName, report: Report) -> Result<(), Status> {
+        if report.sights.is_empty() {
+            return Ok(());
+        }
         let at = Instant::now();
         let heard = Heard {
             node: node.clone(),
             sights: sights(report, at),
             at,
         };
-        let sent = self.heard.send(heard).await;
+        let sent = self.messages.send(Message::Heard(heard)).await;
         sent.map_err(|_ended| Status::unavailable("this controller ends"))
     }
 }
@@ -152,7 +178,7 @@ fn targets(targets: Targets) -> Vec<Target> {
     targets.into_iter().map(target).collect()
 }
 
-fn millis(duration: Duration) -> u32 {
+pub(super) fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 

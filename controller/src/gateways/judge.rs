@@ -10,6 +10,7 @@
 //! emptied because of probes. So whoever is cut off from all others changes little.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use model::{GatewaySet, NodeName};
@@ -75,6 +76,17 @@ pub(crate) struct Judge {
     lost: BTreeMap<NodeName, Loss>,
 }
 
+// === impl Observer ===
+
+impl fmt::Display for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Daemon(node) => write!(f, "{node}"),
+            Self::Leader => f.write_str("leader"),
+        }
+    }
+}
+
 // === impl Gateways ===
 
 impl Gateways {
@@ -122,6 +134,22 @@ impl Judge {
             .collect();
         let lost = self.lost.keys().filter(|name| !spared.contains(name));
         lost.cloned().collect()
+    }
+
+    /// What each observer says of a node, if it is heard at all.
+    pub(crate) fn views(
+        &self,
+        node: &NodeName,
+    ) -> impl Iterator<Item = (&Observer, Instant, Sight)> {
+        let reports = self.reports.iter();
+        let node = node.clone();
+        reports.filter_map(move |(observer, report)| {
+            Some((observer, report.at, *report.sights.get(&node)?))
+        })
+    }
+
+    pub(crate) fn is_lost(&self, node: &NodeName) -> bool {
+        self.lost.contains_key(node)
     }
 
     /// Whether it may be judged: the first to speak must not decide alone.

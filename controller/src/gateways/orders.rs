@@ -1,6 +1,6 @@
 //! Whom each daemon probes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use model::{DualStack, NodeName};
@@ -8,6 +8,9 @@ use probe::Pace;
 
 /// So many daemons observe a node, where there are as many others.
 const OBSERVERS: usize = 5;
+
+/// With fewer gateway nodes than that, other nodes observe them, too.
+const VOICES: usize = 3;
 
 /// The addresses of gateway nodes on the join subnet.
 pub(crate) type Targets = BTreeMap<NodeName, DualStack<IpAddr>>;
@@ -17,6 +20,22 @@ pub(crate) type Targets = BTreeMap<NodeName, DualStack<IpAddr>>;
 pub(crate) struct Orders {
     pub(crate) pace: Pace,
     pub(crate) targets: Targets,
+    /// Nodes that are no gateways, and observe all of them.
+    pub(crate) witnesses: BTreeSet<NodeName>,
+}
+
+/// The witnesses that so many gateway nodes need, so that two voices are left when one of them fails:
+/// the first of the others by name.
+pub(crate) fn witnesses<'a>(
+    targets: &Targets,
+    ready: impl Iterator<Item = &'a NodeName>,
+) -> BTreeSet<NodeName> {
+    let missing = match targets.len() {
+        0 => 0,
+        nodes => VOICES.saturating_sub(nodes),
+    };
+    let others = ready.filter(|name| !targets.contains_key(*name));
+    others.take(missing).cloned().collect()
 }
 
 // === impl Orders ===
@@ -25,6 +44,9 @@ impl Orders {
     /// The gateway nodes that the daemon of `node` probes: those that come after it, in a ring of
     /// all by name. With many of them, that keeps the packets from growing with their square.
     pub(crate) fn of(&self, node: &NodeName) -> Targets {
+        if self.witnesses.contains(node) {
+            return self.targets.clone();
+        }
         if !self.targets.contains_key(node) {
             return Targets::new();
         }
@@ -47,6 +69,7 @@ mod tests {
         Orders {
             pace: Pace::default(),
             targets: targets.collect(),
+            witnesses: BTreeSet::new(),
         }
     }
 
@@ -72,5 +95,18 @@ mod tests {
     fn a_node_that_is_no_gateway_observes_nobody() {
         let other = NodeName::new("other").unwrap();
         assert!(orders(3).of(&other).is_empty());
+    }
+
+    #[test]
+    fn few_gateway_nodes_have_witnesses_who_observe_them_all() {
+        let others: Vec<NodeName> = ["a", "b", "c"].map(|it| NodeName::new(it).unwrap()).into();
+        for (nodes, count) in [(0, 0), (1, 2), (2, 1), (3, 0)] {
+            let mut orders = orders(nodes);
+            let all = orders.targets.keys().chain(&others);
+            orders.witnesses = witnesses(&orders.targets, all);
+            assert_eq!(orders.witnesses.len(), count);
+            let observed = others.iter().map(|it| orders.of(it).len());
+            assert_eq!(observed.sum::<usize>(), nodes * count);
+        }
     }
 }

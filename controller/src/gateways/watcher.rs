@@ -10,13 +10,14 @@ use controller_status::{NodeEvent, Tone, Writer};
 use kit::shutdown::Shutdown;
 use model::{DualStack, NodeName};
 use probe::{Assignment, Pace, Prober, Sights, own_address_towards};
+use proto::debug::v1;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Metrics;
-use super::hub::{Heard, Hub, Reports};
+use super::hub::{Heard, Hub, Message, Reports, Views, millis};
 use super::judge::{Gateways, Judge, Observer};
-use super::orders::{Orders, Targets};
+use super::orders::{self, Orders, Targets};
 
 /// How often to judge when nothing is heard: silence is news, too.
 const PERIOD: Duration = Duration::from_millis(50);
@@ -105,7 +106,7 @@ impl Watch {
         for tick in 0_u32.. {
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(heard) = reports.heard.recv() => self.hear(heard),
+                Some(message) = reports.messages.recv() => self.take(message),
                 Ok(()) = self.sights.changed() => {}
                 _ = ticks.tick() => {
                     let is_changed = writes.has_changed().unwrap_or(false);
@@ -115,14 +116,51 @@ impl Watch {
                     }
                 }
             }
+            while let Ok(message) = reports.messages.try_recv() {
+                self.take(message);
+            }
             self.rule();
         }
         self.hub.dismiss();
     }
 
-    fn hear(&mut self, heard: Heard) {
-        let Heard { node, sights, at } = heard;
-        self.judge.hear(Observer::Daemon(node), sights, at);
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Heard(Heard { node, sights, at }) => {
+                self.judge.hear(Observer::Daemon(node), sights, at);
+            }
+            Message::Asked(answer) => {
+                if answer.send(self.views()).is_err() {
+                    tracing::debug!("Who asked is gone");
+                }
+            }
+        }
+    }
+
+    fn views(&self) -> Views {
+        let nodes = self.nodes.keys();
+        nodes.map(|name| (name.clone(), self.view(name))).collect()
+    }
+
+    fn view(&self, name: &NodeName) -> v1::GatewayNode {
+        let now = Instant::now();
+        let since = |then| millis(now.saturating_duration_since(then));
+        let views = self.judge.views(name).map(|(observer, at, sight)| {
+            let round_trip = sight.round_trip.unwrap_or_default();
+            v1::GatewayView {
+                observer: observer.to_string(),
+                answers: sight.answers,
+                for_ms: since(sight.since),
+                round_trip_us: u32::try_from(round_trip.as_micros()).unwrap_or(u32::MAX),
+                age_ms: since(at),
+            }
+        });
+        v1::GatewayNode {
+            node: name.to_string(),
+            ready: self.gateways.ready.contains(name),
+            unreachable: self.judge.is_lost(name),
+            views: views.collect(),
+        }
     }
 
     /// Looks at which gateway nodes there are, and tells observers.
@@ -136,14 +174,21 @@ impl Watch {
             ready: ready.map(|(name, _)| name.clone()).collect(),
             host: host(&index, &self.nodes),
         };
-        drop(index);
         let targets = self.nodes.iter();
         let targets: Targets = targets
             .map(|(name, it)| (name.clone(), it.addresses))
             .collect();
+        let alive = index.inputs().nodes.iter();
+        let alive = alive.filter(|(_, it)| it.liveness == Liveness::Alive);
+        let witnesses = orders::witnesses(&targets, alive.map(|(name, _)| name));
+        drop(index);
         let pace = self.rules.pace;
         self.assign(pace, targets.clone());
-        self.hub.order(Orders { pace, targets });
+        self.hub.order(Orders {
+            pace,
+            targets,
+            witnesses,
+        });
         self.count();
     }
 

@@ -17,17 +17,20 @@ use kube::{Client, ResourceExt};
 use model::{MacAddr, NodeName, PodKey, SubnetName, VpcName, mac::fnv1a};
 use serde_json::{Value, json};
 
-use crate::complaints::{Complaint, named};
+use crate::complaints::Complaint;
 use crate::ledger::{Recorded, Refusal};
 use crate::reporter::Written;
 
 mod edit;
 pub(crate) mod mend;
+mod node_event;
 pub(crate) mod objects;
 pub(crate) mod reserve;
 
 use objects::{annotation_patch, ip_object, is_same_record, renewal_patch};
 use reserve::vip_patch;
+
+pub use node_event::{NodeEvent, Tone};
 
 /// A write that the API server did not take.
 #[derive(Debug, thiserror::Error)]
@@ -35,23 +38,6 @@ use reserve::vip_patch;
 pub struct WriteError {
     what: String,
     source: kube::Error,
-}
-
-/// Something that happened to a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeEvent {
-    pub name: NodeName,
-    pub uid: String,
-    pub tone: Tone,
-    pub reason: &'static str,
-    pub note: String,
-}
-
-/// Whether somebody has to look at it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
-    Normal,
-    Warning,
 }
 
 /// Writes what the ledger decided.
@@ -201,20 +187,6 @@ impl Writer {
         let object = object_reference(object, uid);
         let message = complaint.message.clone();
         self.warn(&object, &complaint.reason, message).await
-    }
-
-    /// Tells of it by an event of the node.
-    ///
-    /// # Errors
-    /// The API server does not take it.
-    pub async fn tell_of_node(&self, event: &NodeEvent) -> Result<(), WriteError> {
-        let object = object_reference(&named(Kind::Node, &event.name), &event.uid);
-        let type_ = match event.tone {
-            Tone::Normal => EventType::Normal,
-            Tone::Warning => EventType::Warning,
-        };
-        self.publish(&object, type_, event.reason, event.note.clone())
-            .await
     }
 
     /// The statuses that are there now.

@@ -17,6 +17,8 @@ pub struct PlanRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckRequest {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GatewaysRequest {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExplainRequest {
     /// The name or UUID of a row, a row as it is printed in answers, or an owner.
@@ -118,6 +120,55 @@ pub struct Finding {
     /// What is wrong, with the names of all that take part in it.
     #[prost(string, tag = "3")]
     pub message: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GatewaySet {
+    /// `n1,n2` where all carry traffic, `n1>n2` where the first does that can.
+    #[prost(string, tag = "1")]
+    pub set: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub slots: ::prost::alloc::vec::Vec<GatewaySlot>,
+    #[prost(message, repeated, tag = "3")]
+    pub nodes: ::prost::alloc::vec::Vec<GatewayNode>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GatewaySlot {
+    /// One of each family.
+    #[prost(string, repeated, tag = "1")]
+    pub addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The node that has it now; empty when none of the set has a port.
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GatewayNode {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// What kubelet says.
+    #[prost(bool, tag = "2")]
+    pub ready: bool,
+    /// What most observers say. The last of a set carries traffic all the same.
+    #[prost(bool, tag = "3")]
+    pub unreachable: bool,
+    #[prost(message, repeated, tag = "4")]
+    pub views: ::prost::alloc::vec::Vec<GatewayView>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GatewayView {
+    /// The node whose daemon reports, or `leader` for the controller that leads.
+    #[prost(string, tag = "1")]
+    pub observer: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub answers: bool,
+    /// For how long that has been so.
+    #[prost(uint32, tag = "3")]
+    pub for_ms: u32,
+    /// How long the last answer took; 0 when there was none.
+    #[prost(uint32, tag = "4")]
+    pub round_trip_us: u32,
+    /// How old the report is.
+    #[prost(uint32, tag = "5")]
+    pub age_ms: u32,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -346,6 +397,25 @@ pub mod debug_client {
                 .insert(GrpcMethod::new("debug.v1.Debug", "Check"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// By which nodes traffic of centralized subnets leaves, and what is known of them: one answer per
+        /// set of gateway nodes. Only the leader knows what observers see. Daemons answer UNIMPLEMENTED.
+        pub async fn gateways(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GatewaysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::GatewaySet>>,
+            tonic::Status,
+        > {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/debug.v1.Debug/Gateways");
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("debug.v1.Debug", "Gateways"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -403,6 +473,17 @@ pub mod debug_server {
             &self,
             request: tonic::Request<super::CheckRequest>,
         ) -> std::result::Result<tonic::Response<Self::CheckStream>, tonic::Status>;
+        /// Server streaming response type for the Gateways method.
+        type GatewaysStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::GatewaySet, tonic::Status>,
+            > + std::marker::Send
+            + 'static;
+        /// By which nodes traffic of centralized subnets leaves, and what is known of them: one answer per
+        /// set of gateway nodes. Only the leader knows what observers see. Daemons answer UNIMPLEMENTED.
+        async fn gateways(
+            &self,
+            request: tonic::Request<super::GatewaysRequest>,
+        ) -> std::result::Result<tonic::Response<Self::GatewaysStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct DebugServer<T> {
@@ -618,6 +699,45 @@ pub mod debug_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CheckSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/debug.v1.Debug/Gateways" => {
+                    #[allow(non_camel_case_types)]
+                    struct GatewaysSvc<T: Debug>(pub Arc<T>);
+                    impl<T: Debug> tonic::server::ServerStreamingService<super::GatewaysRequest> for GatewaysSvc<T> {
+                        type Response = super::GatewaySet;
+                        type ResponseStream = T::GatewaysStream;
+                        type Future =
+                            BoxFuture<tonic::Response<Self::ResponseStream>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GatewaysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Debug>::gateways(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GatewaysSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
