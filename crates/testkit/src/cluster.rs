@@ -26,8 +26,8 @@ use crate::{
 
 const CRDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/crds");
 pub(crate) const CONTROLLER: &str = "controller";
-const CONTROLLER_ADMIN: u16 = 10660;
-const DAEMON_ADMIN: u16 = 10665;
+pub(crate) const CONTROLLER_ADMIN: u16 = 10660;
+pub(crate) const DAEMON_ADMIN: u16 = 10665;
 const READY: Duration = Duration::from_secs(30);
 const HTTP_DEADLINE: Duration = Duration::from_secs(2);
 const LOG_FILTER: &str = "info,controller=debug,daemon=debug";
@@ -449,12 +449,23 @@ fn join(families: &[IpFamily], v4: &str, v6: &str) -> String {
 
 /// Asks `/readyz`; the error is what is missing.
 fn ask(netns: &Netns, port: u16) -> Result<()> {
+    get(netns, port, "/readyz").map(drop)
+}
+
+/// What the admin server of a program answers.
+///
+/// # Errors
+/// It does not answer, or not with 200.
+pub(crate) fn get(netns: &Netns, port: u16, path: &str) -> Result<String> {
     let address = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
     let mut stream = netns.run(|| Ok(TcpStream::connect_timeout(&address, HTTP_DEADLINE)?))?;
     stream.set_read_timeout(Some(HTTP_DEADLINE))?;
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     ensure!(answer.starts_with("HTTP/1.1 200"), "it answers {answer}");
-    Ok(())
+    Ok(answer)
 }

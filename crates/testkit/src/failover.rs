@@ -24,7 +24,10 @@ use tokio::{task::JoinSet, time::Instant};
 use self::controllers::Controllers;
 pub use self::cut::Cut;
 use crate::{
-    Cluster, Lab, LabOptions, Netns, OvnVersion, RunningPod, flows::Traffic, objects::pod,
+    Cluster, Lab, LabOptions, Netns, OvnVersion, RunningPod,
+    cluster::{CONTROLLER_ADMIN, DAEMON_ADMIN, get},
+    flows::Traffic,
+    objects::pod,
     wait_until,
 };
 
@@ -38,6 +41,8 @@ const PODS: usize = 5;
 const FLOWS: usize = 10;
 /// So many calls to the API server are under way at once.
 const AT_ONCE: usize = 32;
+/// The metric of the echo requests that a program has sent.
+const PROBES: &str = "gateway_probes_total";
 const LOGICAL_SWITCH: &str = "ovn.kubernetes.io/logical_switch";
 /// Until all nodes have installed many subnets.
 const INSTALLED: Duration = Duration::from_mins(10);
@@ -60,6 +65,8 @@ pub struct Outage {
     pub kept_by_others: (usize, usize),
     /// From the end of the cut until the node carries new flows again.
     pub recovered: Duration,
+    /// From the end of the cut until the leader hears the daemons of all nodes again.
+    pub heard: Duration,
 }
 
 /// The lab with the subnets, and flows from their pods to a host outside.
@@ -97,6 +104,8 @@ impl<'lab> Gateways<'lab> {
             let what = format!("the daemon of {} is ready", node.name());
             wait_until(&what, PATIENCE, async || cluster.ask_daemon(node)).await?;
         }
+        cluster.bring_certificates().await?;
+        controllers.hear_all().await?;
         create_subnets(lab, subnets).await?;
         installed(lab, subnets).await?;
         let pods = run_pods(&cluster, subnets).await?;
@@ -122,6 +131,27 @@ impl<'lab> Gateways<'lab> {
         self.controllers.ids().map(Ok).chain(daemons).collect()
     }
 
+    /// How many echo requests all of them have sent.
+    ///
+    /// # Errors
+    /// One does not say it.
+    pub fn probes(&self) -> Result<f64> {
+        let nodes = self.cluster.lab().nodes().iter();
+        let daemons = nodes.map(|node| (node, DAEMON_ADMIN));
+        let controllers = self
+            .controllers
+            .nodes()
+            .map(|node| (node, CONTROLLER_ADMIN));
+        let counts = daemons.chain(controllers).map(|(node, port)| {
+            let metrics = get(node.netns(), port, "/metrics")?;
+            let lines = metrics.lines();
+            let counts =
+                lines.filter_map(|line| line.strip_prefix(PROBES)?.trim().parse::<f64>().ok());
+            Ok(counts.sum::<f64>())
+        });
+        counts.sum()
+    }
+
     /// Lets the controller of a node lead, which must have one.
     ///
     /// # Errors
@@ -145,6 +175,8 @@ impl<'lab> Gateways<'lab> {
         let recovered = self.comes_back(node, whole).await?;
         let lost_on_return = quiet(&mut self.traffic, whole).await?.len();
         self.controllers.start_ended()?;
+        self.controllers.hear_all().await?;
+        let heard = whole.elapsed();
         let (all, others) = self.gateways(node)?;
         let last = lost.last().copied();
         Ok(Outage {
@@ -154,19 +186,35 @@ impl<'lab> Gateways<'lab> {
             kept: self.traffic.kept(&all).await?,
             kept_by_others: self.traffic.kept(&others).await?,
             recovered,
+            heard,
         })
     }
 
-    /// Waits until flows go by all nodes, and none is lost.
+    /// Waits until flows go by all nodes, none is lost, and those that stay do.
     async fn at_rest(&mut self) -> Result<()> {
         let (all, _) = self.gateways("")?;
-        let traffic = &mut self.traffic;
-        wait_until("flows go by all nodes", PATIENCE, async || {
-            traffic.fill(&all, FLOWS).await
+        wait_until("the traffic is at rest", PATIENCE, async || {
+            self.carry(&all).await?;
+            self.traffic.fill(&all, FLOWS).await?;
+            self.traffic.forget();
+            quiet(&mut self.traffic, Instant::now()).await?;
+            // one by the slot of a node that was away does not outlive its return
+            let (kept, flows) = self.traffic.kept(&all).await?;
+            ensure!(kept == flows, "{kept} of {flows} go on");
+            Ok(())
         })
-        .await?;
-        traffic.forget();
-        quiet(traffic, Instant::now()).await.map(drop)
+        .await
+    }
+
+    /// Waits until all of them carry new flows.
+    async fn carry(&self, gateways: &[IpAddr]) -> Result<()> {
+        let begun = Instant::now();
+        wait_until("flows go by all nodes", PATIENCE, async || {
+            let carries = |by: &IpAddr| self.traffic.first_arrival(*by, begun).is_some();
+            ensure!(gateways.iter().all(carries), "one carries none");
+            Ok(())
+        })
+        .await
     }
 
     /// Waits until a node that is whole carries new flows again; how long it took.

@@ -16,9 +16,13 @@
 //! - `recover_s`: from the end of the cut until the node carries new flows again; the median, and
 //!   `recover_max_s` the longest.
 //! - `lost_on_return`: new flows that were lost since the node came back, of all outages.
+//! - `heard_max_s`: from the end of the cut until the leader is told by all nodes again whom they see,
+//!   the longest; looked at when the node is back. The next outage comes later, since until then one
+//!   observer is missing.
 //! - `leader_lost_s`: as `max_s`, of `leader_runs` outages of the node whose controller leads.
-//!   Another takes its lease 15 s later.
-//! - `cpu_percent`: of one processor, what all controllers and daemons use while nothing happens.
+//!   Another takes its lease 15 s later. `leader_heard_max_s` is of these.
+//! - `probes_per_s`, `cpu_percent`: while nothing happens, the echo requests that all daemons and
+//!   controllers send to gateway nodes, and what these programs use of one processor.
 //! - `rss_mib`: their memory together at the end; `peak_mib`: the most that one of them ever had.
 //! - `load`: of the host over a minute, before and after.
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 use testkit::{
     Lab,
@@ -32,14 +32,22 @@ pub(crate) struct Plan {
     pub(crate) leader_runs: usize,
 }
 
+/// What controllers and daemons do while nothing happens.
+#[derive(Debug)]
+struct Idle {
+    probes_per_s: f64,
+    /// Of one processor.
+    cpu_percent: f64,
+}
+
 /// Prints a line for either way to cut a node off.
 pub(crate) async fn measure(lab: &Lab, plan: Plan) -> Result<()> {
     let subnets = plan.subnets;
     tell(&format!("{subnets} subnets: begun"));
     let mut gateways = Gateways::start(lab, subnets).await?;
     tell(&format!("{subnets} subnets: installed"));
-    let cpu_percent = cpu_percent(&gateways).await?;
-    tell(&format!("{subnets} subnets: cpu_percent {cpu_percent:.2}"));
+    let idle = Idle::of(&gateways).await?;
+    tell(&format!("{subnets} subnets: {idle:?}"));
     for cut in Cut::ALL {
         let before = host_load()?;
         gateways.lead(USUAL_LEADER).await?;
@@ -59,6 +67,8 @@ pub(crate) async fn measure(lab: &Lab, plan: Plan) -> Result<()> {
             of_leader.push(outage);
         }
         let recovered = times(&outages, |outage| outage.recovered);
+        let [heard, leader_heard] =
+            [&outages, &of_leader].map(|outages| times(outages, |outage| outage.heard));
         report(&json!({
             "subnets": subnets,
             "cut": cut.to_string(),
@@ -70,9 +80,12 @@ pub(crate) async fn measure(lab: &Lab, plan: Plan) -> Result<()> {
             "recover_s": seconds(&recovered, 50),
             "recover_max_s": seconds(&recovered, 100),
             "lost_on_return": outages.iter().map(|it| it.lost_on_return).sum::<usize>(),
+            "heard_max_s": seconds(&heard, 100),
             "leader_runs": of_leader.len(),
             "leader_lost_s": seconds(&lost(&of_leader), 100),
-            "cpu_percent": rounded(cpu_percent),
+            "leader_heard_max_s": seconds(&leader_heard, 100),
+            "probes_per_s": rounded(idle.probes_per_s),
+            "cpu_percent": rounded(idle.cpu_percent),
             "rss_mib": rounded(memory(&gateways, Process::resident_mib)?.iter().sum()),
             "peak_mib": rounded(memory(&gateways, Process::peak_mib)?.into_iter().fold(0.0, f64::max)),
             "load": [before, host_load()?],
@@ -107,15 +120,22 @@ fn memory(gateways: &Gateways<'_>, of: impl Fn(&Process) -> Result<f64>) -> Resu
     programs.map(|id| of(&Process::new(id))).collect()
 }
 
-async fn cpu_percent(gateways: &Gateways<'_>) -> Result<f64> {
-    let programs = gateways.program_ids()?;
-    let used = || -> Result<f64> {
-        let programs = programs.iter().map(|id| Process::new(*id).cpu_ms());
-        programs.sum()
-    };
-    let (before, begun) = (used()?, Instant::now());
-    drop(timeout(IDLE, std::future::pending::<()>()).await);
-    let wall_ms = begun.elapsed().as_secs_f64() * 1000.0;
-    let used = used().context("a program has ended")? - before;
-    Ok(used / wall_ms * 100.0)
+// === impl Idle ===
+
+impl Idle {
+    async fn of(gateways: &Gateways<'_>) -> Result<Self> {
+        let programs = gateways.program_ids()?;
+        let used = || -> Result<f64> {
+            let programs = programs.iter().map(|id| Process::new(*id).cpu_ms());
+            programs.sum()
+        };
+        let (ms, probes, begun) = (used()?, gateways.probes()?, Instant::now());
+        drop(timeout(IDLE, std::future::pending::<()>()).await);
+        let seconds = begun.elapsed().as_secs_f64();
+        let (ms, probes) = (used()? - ms, gateways.probes()? - probes);
+        Ok(Self {
+            probes_per_s: probes / seconds,
+            cpu_percent: ms / 1000.0 / seconds * 100.0,
+        })
+    }
 }

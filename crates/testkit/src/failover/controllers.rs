@@ -1,6 +1,10 @@
 //! Controllers on nodes, of which one leads.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -13,6 +17,11 @@ use crate::{Cluster, Lab, Node, process::Process, wait_until};
 const NODES: [&str; 2] = ["n1", "n2"];
 /// A lease of 15 seconds that nobody gave back, and what comes after it.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Where daemons report.
+const GRPC: u16 = 10670;
+/// A state in the kernel's tables of connections.
+const ESTABLISHED: &str = "01";
 
 /// The controllers by their nodes, by whose names they hold the lease.
 #[derive(Debug)]
@@ -45,6 +54,12 @@ impl<'lab> Controllers<'lab> {
     /// Their process ids.
     pub(super) fn ids(&self) -> impl Iterator<Item = u32> {
         self.processes.values().map(Process::id)
+    }
+
+    /// Where they are.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &'lab Node> {
+        let nodes = self.lab.nodes().iter();
+        nodes.filter(|node| self.processes.contains_key(node.name()))
     }
 
     /// Sends a signal to that of a node, where there is one.
@@ -80,7 +95,21 @@ impl<'lab> Controllers<'lab> {
             Ok(())
         })
         .await?;
-        self.start_ended()
+        self.start_ended()?;
+        self.hear_all().await
+    }
+
+    /// Waits until the daemons of all nodes have a call to who leads.
+    pub(super) async fn hear_all(&self) -> Result<()> {
+        let leader = self.wait_for_leader().await?;
+        let leader = self.processes.get(&leader).context("it is elsewhere")?;
+        let nodes = self.lab.nodes().len();
+        wait_until("all daemons report", PATIENCE, async || {
+            let callers = callers(leader.id())?;
+            ensure!(callers.len() == nodes, "{} do", callers.len());
+            Ok(())
+        })
+        .await
     }
 
     async fn wait_for_leader(&self) -> Result<String> {
@@ -99,6 +128,27 @@ impl<'lab> Controllers<'lab> {
         let spec = lease.spec.context("a lease has a spec")?;
         Ok(spec.holder_identity.unwrap_or_default())
     }
+}
+
+/// The addresses from which somebody calls the gRPC port of a process, as the kernel writes them.
+fn callers(id: u32) -> Result<BTreeSet<String>> {
+    let port = format!(":{GRPC:04X}");
+    let mut callers = BTreeSet::new();
+    for table in ["tcp", "tcp6"] {
+        let text = fs::read_to_string(format!("/proc/{id}/net/{table}"))?;
+        for line in text.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [_, local, remote, ESTABLISHED, ..] = words.as_slice() else {
+                continue;
+            };
+            if let Some((address, _)) = remote.split_once(':')
+                && local.ends_with(&port)
+            {
+                callers.insert(address.to_owned());
+            }
+        }
+    }
+    Ok(callers)
 }
 
 fn start(cluster: &Cluster<'_>, node: &Node) -> Result<Process> {
