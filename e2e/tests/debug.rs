@@ -20,7 +20,7 @@ use testkit::{
 const PATIENCE: Duration = Duration::from_secs(20);
 const ADMIN: u16 = 10660;
 const SERVICE: &str = "debug.v1.Debug";
-const ADDRESS: &str = "ovn.kubernetes.io/ip_address";
+const MAC: &str = "ovn.kubernetes.io/mac_address";
 
 #[test]
 fn an_operator_sees_what_should_be_what_is_and_why_and_nothing_is_written() {
@@ -153,7 +153,7 @@ fn desired_is_actual(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// Somebody makes the address of a pod that of the gateway.
+/// Somebody makes the MAC of a pod that of the router.
 async fn what_breaks_a_rule_is_found(lab: &Lab) -> Result<()> {
     let findings = || call(lab, "debug.v1.Debug/Check", &json!({}));
     let found = findings()?;
@@ -161,31 +161,23 @@ async fn what_breaks_a_rule_is_found(lab: &Lab) -> Result<()> {
     let server = lab.api_server()?;
     server.create_pod(&objects::pod("holder").build()).await?;
     let pods: Api<Pod> = Api::namespaced(server.client()?, "default");
-    wait_until("it has an address", PATIENCE, async || {
+    let mac = wait_until("it has a MAC", PATIENCE, async || {
         let pod = pods.get("holder").await?;
-        ensure!(pod.annotations().contains_key(ADDRESS), "it has none");
-        Ok(())
+        pod.annotations().get(MAC).cloned().context("it has none")
     })
     .await?;
-    let pod = pods.get("holder").await?;
-    let address = pod.annotations().get(ADDRESS).context("it has one")?;
-    let subnets: Api<Subnet> = Api::all(server.client()?);
-    let gateway = subnets.get("ovn-default").await?.spec.gateway;
-    move_gateway(&subnets, address).await?;
-    wait_until("the address is found twice", PATIENCE, async || {
+    record_router_mac(lab, Some(&mac)).await?;
+    wait_until("the MAC is found twice", PATIENCE, async || {
         let found = findings()?;
         let [finding] = found.as_slice() else {
             anyhow::bail!("there are {found:?}");
         };
         let is_told = finding.to_string().contains("holder.default");
-        ensure!(
-            is_told && finding["rule"] == "UniqueAddress",
-            "it is {finding}"
-        );
+        ensure!(is_told && finding["rule"] == "UniqueMac", "it is {finding}");
         Ok(())
     })
     .await?;
-    move_gateway(&subnets, &gateway).await?;
+    record_router_mac(lab, None).await?;
     wait_until("nothing is found", PATIENCE, async || {
         let found = findings()?;
         ensure!(found.is_empty(), "there are {found:?}");
@@ -194,8 +186,11 @@ async fn what_breaks_a_rule_is_found(lab: &Lab) -> Result<()> {
     .await
 }
 
-async fn move_gateway(subnets: &Api<Subnet>, gateway: &str) -> Result<()> {
-    let patch = Patch::Merge(json!({"spec": {"gateway": gateway}}));
+/// As it is recorded when a database of Kube-OVN is taken over.
+async fn record_router_mac(lab: &Lab, mac: Option<&str>) -> Result<()> {
+    let annotations = json!({ api::annotation::ROUTER_MAC: mac });
+    let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+    let subnets: Api<Subnet> = Api::all(lab.api_server()?.client()?);
     let parameters = PatchParams::default();
     subnets.patch("ovn-default", &parameters, &patch).await?;
     Ok(())
