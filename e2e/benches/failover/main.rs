@@ -46,7 +46,7 @@ const SUBNETS: [usize; 3] = [1, 100, 1_000];
 /// How many outages, where the variable `FAILOVER_RUNS` does not say it.
 const RUNS: usize = 20;
 /// So many times as few are outages of the leader's node.
-const FEWER: usize = 4;
+const FEWER: usize = 10;
 
 fn main() -> Result<()> {
     let counts = number("FAILOVER_SUBNETS")?.map_or_else(|| SUBNETS.to_vec(), |count| vec![count]);
