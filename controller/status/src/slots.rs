@@ -12,6 +12,9 @@ use model::{Cidr, CidrPair, DualStack, GatewaySet};
 /// gateway nodes that have none. A set for which too few are free gets none, and does without.
 pub(crate) fn chosen(index: &Index, recorded: &Slots) -> Slots {
     let Slots(mut slots) = index.usable(recorded);
+    if slots.values().all(|slots| !slots.is_empty()) {
+        return Slots(slots);
+    }
     let settings = &index.defaults().settings;
     let Some(join) = index.inputs().subnets.get(&settings.join) else {
         return recorded.clone();
