@@ -8,8 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use api::Subnet;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::DeleteParams;
 use model::{DualStack, IpFamily};
 use nix::sys::{
     socket::{setsockopt, sockopt::ReceiveTimeout},
@@ -20,6 +19,7 @@ use testkit::{
     Cluster, Families, Lab, LabOptions, Netns, OvnVersion, RunningPod, lab,
     network::{MANAGEMENT, add_address, plug},
     objects::pod,
+    subnets,
     tell::tell,
     traffic::{SMALL, listen, tcp, tcp_to, wait_for_ping},
     wait_for_event, wait_until,
@@ -30,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(1);
 const LOGICAL_SWITCH: &str = "ovn.kubernetes.io/logical_switch";
 const NAME: &str = "redirected";
+const TRANSLATED: &str = "translated";
 /// Hosts behind the gateways; no node has a route to them.
 const FAR: &str = "198.51.100.7,2001:db8:7::7";
 const BLOCKED: &str = "198.51.100.8,2001:db8:7::8";
@@ -67,32 +68,39 @@ fn b5a_pods_of_a_distributed_subnet_are_seen_by_the_gateway_with_their_own_addre
 
 #[test]
 fn b5a_traffic_of_a_centralized_subnet_is_redirected_on_its_gateway_nodes_alone() {
-    with_gateway(async |lab, cluster, gateway| {
-        let centralized = json!({"gatewayType": "centralized", "gatewayNode": "n1"});
-        create(lab, &gateway, centralized).await?;
-        let pod = run_pod(&cluster, "a", "n2").await?;
-        is_led_by(lab, &gateway, &pod, ("n1", "n2")).await?;
-        edit(lab, json!({"gatewayNode": "n2"})).await?;
-        is_led_by(lab, &gateway, &pod, ("n2", "n1")).await?;
-        // the other one is ready to take over
-        edit(lab, json!({"gatewayNode": "n1,n2", "enableEcmp": false})).await?;
-        for (family, cidr) in networks() {
-            for node in ["n1", "n2"] {
-                rules_are(lab, node, family, &[&format!("from {cidr} lookup 1001")]).await?;
-            }
+    with_gateway(centralized_and_back);
+}
+
+#[test]
+fn b5a_traffic_of_a_centralized_subnet_of_ipv4_alone_is_redirected_on_its_gateway_nodes_alone() {
+    with_gateway_of(Families::V4, centralized_and_back);
+}
+
+async fn centralized_and_back(lab: &Lab, cluster: Cluster<'_>, gateway: Gateway) -> Result<()> {
+    let centralized = json!({"gatewayType": "centralized", "gatewayNode": "n1"});
+    create(lab, &gateway, centralized).await?;
+    let pod = run_pod(&cluster, "a", "n2").await?;
+    is_led_by(lab, &gateway, &pod, ("n1", "n2")).await?;
+    edit(lab, json!({"gatewayNode": "n2"})).await?;
+    is_led_by(lab, &gateway, &pod, ("n2", "n1")).await?;
+    // the other one is ready to take over
+    edit(lab, json!({"gatewayNode": "n1,n2", "enableEcmp": false})).await?;
+    for (family, cidr) in networks(lab) {
+        for node in ["n1", "n2"] {
+            rules_are(lab, node, family, &[&format!("from {cidr} lookup 1001")]).await?;
         }
-        gateway.answer(lab, &pod, "n1")?;
-        for family in lab.families().all() {
-            gateway.sees(&pod, *family, FAR).await?;
-        }
-        edit(lab, json!({"gatewayType": "distributed"})).await?;
-        for family in lab.families().all() {
-            let rule = format!("from {} lookup 1001", pod.address(*family)?);
-            rules_are(lab, "n1", *family, &[]).await?;
-            rules_are(lab, "n2", *family, &[&rule]).await?;
-        }
-        Ok(())
-    });
+    }
+    gateway.answer(lab, &pod, "n1")?;
+    for family in lab.families().all() {
+        gateway.sees(&pod, *family, FAR).await?;
+    }
+    edit(lab, json!({"gatewayType": "distributed"})).await?;
+    for family in lab.families().all() {
+        let rule = format!("from {} lookup 1001", pod.address(*family)?);
+        rules_are(lab, "n1", *family, &[]).await?;
+        rules_are(lab, "n2", *family, &[&rule]).await?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -141,10 +149,15 @@ fn b5c_rules_and_tables_follow_the_subnet_and_leave_nodes_as_they_were() {
         deleted_pod(lab, &b).await?;
         changed_while_the_daemon_is_down(lab, &mut cluster, &a, &gateway).await?;
         a_single_gateway_is_for_its_family(lab, &a, &gateway).await?;
+        translated(lab).await?;
 
         a.sandbox.del()?;
         lab.api_server()?.delete_pod(&a.object).await?;
-        subnets(lab)?.delete(NAME, &DeleteParams::default()).await?;
+        for name in [NAME, TRANSLATED] {
+            subnets::all(lab)?
+                .delete(name, &DeleteParams::default())
+                .await?;
+        }
         wait_until("nodes are as before", PATIENCE, async || {
             let after = state(lab)?;
             ensure!(after == before, "{}", difference(&before, &after));
@@ -234,14 +247,11 @@ fn what_a_node_cannot_do_is_told_on_the_subnet_and_what_worked_goes_on() {
             edit(lab, redirect(&gateway)).await?;
             valid(lab, "True", "").await?;
         }
-        let other = Subnet::new(
-            "other",
-            serde_json::from_value(json!({
-                "cidrBlock": "10.72.0.0/16", "externalEgressGateway": "10.200.0.9",
-                "policyRoutingPriority": 1001, "policyRoutingTableID": 1001,
-            }))?,
-        );
-        subnets(lab)?.create(&PostParams::default(), &other).await?;
+        let other = json!({
+            "cidrBlock": "10.72.0.0/16", "externalEgressGateway": "10.200.0.9",
+            "policyRoutingPriority": 1001, "policyRoutingTableID": 1001,
+        });
+        subnets::create(lab, "other", other).await?;
         let words = ["1001", "subnet redirected has it already"];
         wait_for_event(lab, "ValidateLogicalSwitchFailed", &words).await?;
         gateway.sees(&pod, IpFamily::V4, FAR).await?;
@@ -258,7 +268,14 @@ struct Gateway {
 }
 
 fn with_gateway(test: impl AsyncFnOnce(&Lab, Cluster<'_>, Gateway) -> Result<()> + Send + 'static) {
-    let options = LabOptions::on(OvnVersion::V25_03).families(Families::Dual);
+    with_gateway_of(Families::Dual, test);
+}
+
+fn with_gateway_of(
+    families: Families,
+    test: impl AsyncFnOnce(&Lab, Cluster<'_>, Gateway) -> Result<()> + Send + 'static,
+) {
+    let options = LabOptions::on(OvnVersion::V25_03).families(families);
     lab::run(options.with_api_server(), async move |lab| {
         let cluster = Cluster::start(lab).await?;
         let gateway = Gateway::new(lab, 100)?;
@@ -392,7 +409,7 @@ async fn is_led_by(
     (here, elsewhere): (&str, &str),
 ) -> Result<()> {
     gateway.answer(lab, pod, here)?;
-    for (family, cidr) in networks() {
+    for (family, cidr) in networks(lab) {
         rules_are(lab, here, family, &[&format!("from {cidr} lookup 1001")]).await?;
         rules_are(lab, elsewhere, family, &[]).await?;
         let via = format!("default via {} ", gateway.address(family)?);
@@ -489,6 +506,24 @@ async fn changed_while_the_daemon_is_down(
     edit(lab, redirect(gateway)).await
 }
 
+/// A subnet whose traffic is translated by one node.
+async fn translated(lab: &Lab) -> Result<()> {
+    let spec = json!({
+        "cidrBlock": "10.72.0.0/16,fd00:72::/64",
+        "gatewayType": "centralized", "gatewayNode": "n1", "natOutgoing": true,
+    });
+    subnets::create(lab, TRANSLATED, spec).await?;
+    wait_until("the node translates", PATIENCE, async || {
+        let nft = lab.node("n1")?.netns().command("nft");
+        let ruleset = nft.args(["list", "ruleset"]).read()?;
+        for network in ["10.72.0.0/16", "fd00:72::/64"] {
+            ensure!(ruleset.contains(network), "nothing of {network}");
+        }
+        Ok(())
+    })
+    .await
+}
+
 async fn a_single_gateway_is_for_its_family(
     lab: &Lab,
     pod: &RunningPod,
@@ -508,11 +543,13 @@ async fn a_single_gateway_is_for_its_family(
     Ok(())
 }
 
-fn networks() -> [(IpFamily, &'static str); 2] {
-    [
-        (IpFamily::V4, "10.71.0.0/16"),
-        (IpFamily::V6, "fd00:71::/64"),
-    ]
+/// Those of the subnet.
+fn networks(lab: &Lab) -> impl Iterator<Item = (IpFamily, &'static str)> {
+    let families = lab.families().all().iter();
+    families.map(|family| match family {
+        IpFamily::V4 => (IpFamily::V4, "10.71.0.0/16"),
+        IpFamily::V6 => (IpFamily::V6, "fd00:71::/64"),
+    })
 }
 
 fn redirect(gateway: &Gateway) -> Value {
@@ -526,12 +563,10 @@ fn redirect(gateway: &Gateway) -> Value {
 async fn create(lab: &Lab, gateway: &Gateway, more: Value) -> Result<()> {
     let mut spec = redirect(gateway);
     let fields = spec.as_object_mut().context("an object")?;
-    fields.insert("cidrBlock".to_owned(), json!("10.71.0.0/16,fd00:71::/64"));
+    let cidrs: Vec<&str> = networks(lab).map(|(_, cidr)| cidr).collect();
+    fields.insert("cidrBlock".to_owned(), json!(cidrs.join(",")));
     fields.extend(more.as_object().context("an object")?.clone());
-    let subnet = Subnet::new(NAME, serde_json::from_value(spec)?);
-    subnets(lab)?
-        .create(&PostParams::default(), &subnet)
-        .await?;
+    subnets::create(lab, NAME, spec).await?;
     valid(lab, "True", "").await
 }
 
@@ -540,15 +575,8 @@ async fn run_pod(cluster: &Cluster<'_>, name: &str, node: &str) -> Result<Runnin
     cluster.run_pod(pod, node).await
 }
 
-fn subnets(lab: &Lab) -> Result<Api<Subnet>> {
-    Ok(Api::all(lab.api_server()?.client()?))
-}
-
 async fn edit(lab: &Lab, spec: Value) -> Result<()> {
-    let patch = Patch::Merge(json!({"spec": spec}));
-    let subnets = subnets(lab)?;
-    subnets.patch(NAME, &PatchParams::default(), &patch).await?;
-    Ok(())
+    subnets::edit(lab, NAME, spec).await
 }
 
 /// The condition Validated of the subnet becomes so.
@@ -557,7 +585,7 @@ async fn valid(lab: &Lab, status: &str, words: &str) -> Result<()> {
         "the subnet says whether it is valid",
         PATIENCE,
         async || {
-            let subnet = subnets(lab)?.get(NAME).await?;
+            let subnet = subnets::all(lab)?.get(NAME).await?;
             let conditions = subnet.status.unwrap_or_default().conditions;
             let valid = conditions.into_iter().find(|it| it.type_ == "Validated");
             let valid = valid.context("nothing is said yet")?;
