@@ -49,19 +49,19 @@ fn r18_nat_of_a_live_subnet_is_switched_within_three_seconds_both_ways() {
     with_gateways(OvnVersion::V25_03, async |lab, cluster, way| {
         edit(lab, json!({"gatewayNode": "n3"})).await?;
         way.left_by(lab, Instant::now(), &["n3"]).await?;
-        r18_switch(lab, &way, "n3").await?;
+        switched_in_time(lab, &way, "n3").await?;
 
         edit(lab, json!({"gatewayType": "distributed"})).await?;
         way.left_by(lab, Instant::now(), &["n1"]).await?;
         translated_at(lab, &NODES).await?;
-        r18_switch(lab, &way, "n1").await?;
+        switched_in_time(lab, &way, "n1").await?;
         drop(cluster);
         Ok(())
     });
 }
 
 /// Off and on again, with traffic by this node.
-async fn r18_switch(lab: &Lab, way: &Way, node: &str) -> Result<()> {
+async fn switched_in_time(lab: &Lab, way: &Way, node: &str) -> Result<()> {
     answers_go_by(lab, way, node)?;
     edit(lab, json!({"natOutgoing": false})).await?;
     let begun = Instant::now();
