@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use testkit::{
     Lab,
@@ -23,6 +23,10 @@ const LEADER: &str = "n2";
 const USUAL_LEADER: &str = "n1";
 /// So long the programs are looked at while nothing happens.
 const IDLE: Duration = Duration::from_secs(20);
+/// So often at the most: what they do after an installation of many subnets ends in time.
+const LOOKS: usize = 9;
+/// As long as they use less by a tenth than they did just before, they are not at rest.
+const FALLING: f64 = 0.9;
 
 /// How many of what.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +50,7 @@ pub(crate) async fn measure(lab: &Lab, plan: Plan) -> Result<()> {
     tell(&format!("{subnets} subnets: begun"));
     let mut gateways = Gateways::start(lab, subnets).await?;
     tell(&format!("{subnets} subnets: installed"));
-    let idle = Idle::of(&gateways).await?;
+    let idle = Idle::settled(&gateways).await?;
     tell(&format!("{subnets} subnets: {idle:?}"));
     for cut in Cut::ALL {
         let before = host_load()?;
@@ -123,6 +127,19 @@ fn memory(gateways: &Gateways<'_>, of: impl Fn(&Process) -> Result<f64>) -> Resu
 // === impl Idle ===
 
 impl Idle {
+    /// Once it falls no more.
+    async fn settled(gateways: &Gateways<'_>) -> Result<Self> {
+        let mut last = Self::of(gateways).await?;
+        for _ in 1..LOOKS {
+            let now = Self::of(gateways).await?;
+            if now.cpu_percent > last.cpu_percent * FALLING {
+                return Ok(now);
+            }
+            last = now;
+        }
+        bail!("the programs are not at rest: {last:?}")
+    }
+
     async fn of(gateways: &Gateways<'_>) -> Result<Self> {
         let programs = gateways.program_ids()?;
         let used = || -> Result<f64> {
