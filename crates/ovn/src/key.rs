@@ -169,35 +169,19 @@ fn or_default<T: ColumnValue + Default>(row: &Row, column: Column<T>) -> T {
 }
 
 fn router_of(row: &Row) -> Option<String> {
-    row.links().iter().find_map(|link| match &link.parent {
-        RowKey::LogicalRouter(router) => Some(router.clone()),
-        RowKey::LogicalSwitch(_)
-        | RowKey::PortGroup(_)
-        | RowKey::AddressSet(_)
-        | RowKey::LoadBalancer(_)
-        | RowKey::LogicalRouterPort(_)
-        | RowKey::LogicalSwitchPort(_)
-        | RowKey::RouterPolicy { .. }
-        | RowKey::StaticRoute { .. }
-        | RowKey::Acl { .. }
-        | RowKey::Qos { .. } => None,
+    row.links().iter().find_map(|link| {
+        let RowKey::LogicalRouter(router) = &link.parent else {
+            return None;
+        };
+        Some(router.clone())
     })
 }
 
 fn switch_of(row: &Row) -> Option<String> {
-    match holder_of(row)? {
-        RowKey::LogicalSwitch(switch) => Some(switch),
-        RowKey::LogicalRouter(_)
-        | RowKey::PortGroup(_)
-        | RowKey::AddressSet(_)
-        | RowKey::LoadBalancer(_)
-        | RowKey::LogicalRouterPort(_)
-        | RowKey::LogicalSwitchPort(_)
-        | RowKey::RouterPolicy { .. }
-        | RowKey::StaticRoute { .. }
-        | RowKey::Acl { .. }
-        | RowKey::Qos { .. } => None,
-    }
+    let RowKey::LogicalSwitch(switch) = holder_of(row)? else {
+        return None;
+    };
+    Some(switch)
 }
 
 /// The row whose ACL or limit it is.
